@@ -1,0 +1,281 @@
+# Rondo's build. Non-recursive: one set of rules, one directory per variant.
+#   make                    the library and the command, in build/
+#   make VARIANT=asan all   the same in build/asan; also tsan, valgrind
+#   make CC=clang WERROR=1  another compiler, warnings as errors
+# `make help` lists the targets.
+
+VERSION := $(shell awk '/define RONDO_VERSION_(MAJOR|MINOR|PATCH)/ { v = v dot $$3; dot = "." } \
+                       END { print v }' include/rondo/base.h)
+SOVERSION := $(firstword $(subst ., ,$(VERSION)))
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+CFLAGS ?= -O2 -g
+VARIANT ?=
+WERROR ?=
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# --- The variant ---------------------------------------------------------------------------------
+
+B := build$(if $(VARIANT),/$(VARIANT))
+
+ifeq ($(VARIANT),)
+else ifeq ($(VARIANT),asan)
+  VARIANT_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+    -fno-sanitize-recover=all
+else ifeq ($(VARIANT),tsan)
+  VARIANT_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=thread
+else ifeq ($(VARIANT),valgrind)
+else ifeq ($(VARIANT),clang)
+  CC := clang
+else
+  $(error VARIANT is one of: asan tsan valgrind clang; not '$(VARIANT)')
+endif
+
+# A callback seldom needs all that it is given. What gcc warns of under a sanitizer is seldom true, so
+# there it is no error.
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wundef \
+            -Wvla -Wno-unused-parameter $(if $(filter asan tsan,$(VARIANT)),,$(if $(WERROR),-Werror))
+
+# --- What the system has ---------------------------------------------------------------------------
+# build/config.mk says where libev and llhttp are. It is a makefile that is made: make builds it
+# first, then reads itself again. For `run` and the tests it is made after `deps`, so that a fresh
+# clone needs no step before them. Targets that compile nothing don't need it.
+
+NO_CONFIG := clean help deps deps-dev deps-bench format check-format lint check-headers uninstall
+NEEDS_DEPS := run test bench test-asan test-tsan test-valgrind
+
+ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
+  include build/config.mk
+endif
+
+build/config.mk: tools/config.sh $(if $(filter $(NEEDS_DEPS),$(MAKECMDGOALS)),| deps)
+	@mkdir -p $(@D)
+	@CC='$(CC)' tools/config.sh > $@.tmp && mv $@.tmp $@
+
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(VARIANT_FLAGS) -fPIC -pthread $(WARNINGS)
+ALL_CPPFLAGS = $(CPPFLAGS) $(EV_CFLAGS) $(LLHTTP_CFLAGS)
+ALL_LDFLAGS = $(CFLAGS) $(VARIANT_FLAGS) -pthread $(LDFLAGS)
+LIBS = $(EV_LIBS) $(LLHTTP_LIBS) -lpthread
+
+# --- What there is to build ------------------------------------------------------------------------
+
+LIB_SRCS := $(sort $(wildcard src/*/*.c))
+HTTP_SRCS := $(filter src/http/%,$(LIB_SRCS))
+CMD_SRCS := $(sort $(wildcard cmd/*.c))
+HARNESS_SRCS := $(sort $(wildcard test/harness/*.c))
+TEST_SRCS := $(sort $(wildcard test/test_*.c))
+EXAMPLE_SRCS := $(sort $(wildcard examples/*.c))
+BENCH_SRCS := $(sort $(wildcard bench/*.c))
+HEADERS := $(sort $(wildcard include/*.h include/*/*.h))
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+LIB_OBJS := $(call obj,$(LIB_SRCS))
+CMD_OBJS := $(call obj,$(CMD_SRCS))
+HARNESS_OBJS := $(call obj,$(HARNESS_SRCS))
+TEST_OBJS := $(call obj,$(TEST_SRCS))
+LLHTTP_OBJS = $(patsubst $(LLHTTP_SRC)/%.c,$(B)/obj/llhttp/%.o,$(LLHTTP_SRCS))
+
+STATIC_LIB := $(B)/librondo.a
+SHARED_LIB := $(B)/librondo.so.$(VERSION)
+SHARED_LINKS := $(B)/librondo.so.$(SOVERSION) $(B)/librondo.so
+COMMAND := $(if $(CMD_SRCS),$(B)/rondo)
+TESTS := $(patsubst test/%.c,$(B)/test/%,$(TEST_SRCS))
+TEST_SCRIPTS := $(sort $(wildcard test/*_test.sh test/*_test.py))
+EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(EXAMPLE_SRCS))
+BENCH_PRELOADS := $(patsubst bench/%.c,$(B)/bench/%.so,$(wildcard bench/count_*.c))
+BENCHES := $(BENCH_PRELOADS) $(filter-out $(BENCH_PRELOADS:.so=),$(BENCH_SRCS:%.c=$(B)/%))
+
+# A sanitizer's runtime must be in the program, so its variants have no shared library.
+LIBRARIES := $(STATIC_LIB) $(if $(filter asan tsan,$(VARIANT)),,$(SHARED_LIB) $(SHARED_LINKS))
+
+.PHONY: all
+all: $(LIBRARIES) $(COMMAND) ## Build the library and the rondo command (the default)
+
+# One short line for each step; V=1 shows the commands.
+say = @$(if $(V),,echo '  $(1)  $@';)
+Q := $(if $(V),,@)
+
+# --- Compiling -------------------------------------------------------------------------------------
+
+# Changes exactly when the flags do, so that another CC or WERROR=1 rebuilds.
+COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)
+.PHONY: FORCE
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
+
+# The library and its tests see the internals; the command, examples and benchmarks only the API. A
+# test may stand in for a system call that libev makes, so nothing in a program is hidden.
+PART_FLAGS = -Iinclude
+$(LIB_OBJS): private PART_FLAGS = -Iinclude -Isrc -fvisibility=hidden
+$(TEST_OBJS) $(HARNESS_OBJS): private PART_FLAGS = -Iinclude -Isrc -Itest/harness
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(COMPILE) $(PART_FLAGS) -MMD -MP -c $< -o $@
+
+# Generated code of others: our warnings are not for it.
+$(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(COMPILE) -fvisibility=hidden -w -c $< -o $@
+
+-include $(patsubst %.o,%.d,$(LIB_OBJS) $(CMD_OBJS) $(HARNESS_OBJS) $(TEST_OBJS) \
+  $(call obj,$(EXAMPLE_SRCS) $(BENCH_SRCS)))
+
+# --- The libraries ---------------------------------------------------------------------------------
+
+# A program may link an llhttp of its own next to librondo.a: ours is merged with the code that uses
+# it into one object, and its names are made local there.
+$(B)/obj/http.o: $(call obj,$(HTTP_SRCS)) $(LLHTTP_OBJS)
+	$(call say,LD)
+	$(Q)$(LD) -r -o $@ $^
+	$(Q)objcopy --wildcard --localize-symbol='llhttp_*' $@
+
+# With libllhttp from the system nothing is merged, and its names stay undefined.
+ARCHIVE_OBJS = $(if $(LLHTTP_OBJS),$(filter-out $(call obj,$(HTTP_SRCS)),$(LIB_OBJS)) $(B)/obj/http.o,$(LIB_OBJS))
+
+$(STATIC_LIB): $(ARCHIVE_OBJS)
+	$(call say,AR)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(SHARED_LIB): $(LIB_OBJS) $(LLHTTP_OBJS) rondo.map
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,librondo.so.$(SOVERSION) \
+	  -Wl,--version-script=rondo.map -Wl,-z,defs -o $@ $(filter %.o,$^) $(LIBS)
+
+$(SHARED_LINKS): $(SHARED_LIB)
+	$(Q)ln -sf $(notdir $<) $@
+
+# --- Programs --------------------------------------------------------------------------------------
+
+define LINK
+$(call say,LD)
+@mkdir -p $(@D)
+$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+endef
+
+$(B)/rondo: $(CMD_OBJS) $(STATIC_LIB)
+	$(LINK)
+
+$(B)/examples/%: $(B)/obj/examples/%.o $(STATIC_LIB)
+	$(LINK)
+
+# Benchmarks compare with libuv where it is installed.
+$(B)/bench/%: LIBS += $(shell pkg-config --libs libuv 2>/dev/null)
+$(B)/bench/%: $(B)/obj/bench/%.o $(STATIC_LIB)
+	$(LINK)
+
+# Loaded into any server with LD_PRELOAD, to count what it does.
+$(B)/bench/%.so: $(B)/obj/bench/%.o
+	$(call say,LD)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -o $@ $^
+
+$(B)/test/%: $(B)/obj/test/%.o $(HARNESS_OBJS) $(STATIC_LIB)
+	$(LINK)
+
+.SECONDARY:
+
+# --- Running and testing ---------------------------------------------------------------------------
+
+.PHONY: run
+run: deps all ## Install what is missing, build, and serve share/welcome until Ctrl-C
+	@exec $(B)/rondo serve share/welcome
+
+.PHONY: deps deps-dev deps-bench
+deps: ## Install what building and testing need, and only that
+	@tools/deps.sh build test
+
+deps-dev: ## The same, and what the checks of CI need (clang, valgrind, ...)
+	@tools/deps.sh build test dev
+
+deps-bench: ## The same as deps, and what the benchmarks measure with and compare to
+	@tools/deps.sh build test bench
+
+.PHONY: examples
+examples: $(EXAMPLES) ## Build examples/*.c
+
+# What the system tests need to build programs of their own the way this variant is built.
+TEST_ENV = BUILD='$(abspath $(B))' VARIANT='$(VARIANT)' CC='$(CC)' LIBS='$(LIBS)' \
+           CFLAGS='-std=gnu11 $(CFLAGS) $(VARIANT_FLAGS) -pthread $(WARNINGS)'
+
+.PHONY: test
+test: deps all examples $(TESTS) ## Build everything and run every test; T=word runs the ones so named
+	@$(TEST_ENV) test/run $(if $(T),-k '$(T)') $(TESTS) $(TEST_SCRIPTS)
+
+.PHONY: test-asan test-tsan test-valgrind
+test-asan: ## The tests under the address and undefined-behaviour sanitizers
+	@$(MAKE) VARIANT=asan test
+test-tsan: ## The tests under the thread sanitizer
+	@$(MAKE) VARIANT=tsan test
+test-valgrind: deps-dev ## The C tests under valgrind
+	@$(MAKE) VARIANT=valgrind test
+
+.PHONY: bench benches
+benches: all examples $(BENCHES) ## Build the benchmarks
+bench: deps-bench benches ## Build the benchmarks and run them
+	@BUILD='$(abspath $(B))' bench/run
+
+# --- Checks ----------------------------------------------------------------------------------------
+
+.PHONY: check-headers check-symbols check-install check-format lint
+check-headers: deps-dev ## Each public header compiles alone, as C99 and as C++11
+	@tools/check-headers.sh $(HEADERS)
+
+check-symbols: all ## The libraries export the API and nothing else
+	@CC='$(CC)' tools/check-symbols.py $(SHARED_LIB) $(STATIC_LIB)
+
+check-install: all ## Install into a temporary directory and build a program against it
+	@MAKE='$(MAKE)' CC='$(CC)' tools/check-install.sh
+
+SOURCES := $(LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(TEST_SRCS) $(EXAMPLE_SRCS) $(BENCH_SRCS) \
+           $(HEADERS) $(wildcard src/*/*.h cmd/*.h test/harness/*.h bench/*.h)
+format: deps-dev ## Format the sources in place
+	clang-format -i $(SOURCES)
+check-format: deps-dev ## Say where a source is not formatted
+	@tools/check-format.sh $(SOURCES)
+lint: ## Let cppcheck read the sources
+	@tools/deps.sh lint
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+	  -Iinclude -Isrc $(LIB_SRCS) $(CMD_SRCS)
+
+# --- Installing ------------------------------------------------------------------------------------
+
+.PHONY: install uninstall
+install: all ## Install into PREFIX (/usr/local), below DESTDIR
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/rondo)
+	$(if $(COMMAND),install $(COMMAND) $(DESTDIR)$(BINDIR)/rondo)
+	install -m 644 $(filter include/rondo/%,$(HEADERS)) $(DESTDIR)$(INCLUDEDIR)/rondo
+	install -m 644 $(filter-out include/rondo/%,$(HEADERS)) $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 $(STATIC_LIB) $(DESTDIR)$(LIBDIR)
+	install $(SHARED_LIB) $(DESTDIR)$(LIBDIR)
+	ln -sf $(notdir $(SHARED_LIB)) $(DESTDIR)$(LIBDIR)/librondo.so.$(SOVERSION)
+	ln -sf librondo.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librondo.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+	  -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
+	  -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
+	  -e 's|@REQUIRES_PRIVATE@|$(LLHTTP_REQUIRES)|' \
+	  -e 's|@LIBS_PRIVATE@|$(EV_LIBS) -lpthread|' \
+	  rondo.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/rondo.pc
+
+uninstall: ## Remove what install put there
+	rm -f $(DESTDIR)$(BINDIR)/rondo $(DESTDIR)$(LIBDIR)/pkgconfig/rondo.pc
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(STATIC_LIB) $(SHARED_LIB) $(SHARED_LINKS)))
+	rm -f $(patsubst include/%,$(DESTDIR)$(INCLUDEDIR)/%,$(HEADERS))
+	rmdir $(DESTDIR)$(INCLUDEDIR)/rondo 2>/dev/null || true
+
+.PHONY: clean help
+clean: ## Remove everything that was built
+	rm -rf build
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile

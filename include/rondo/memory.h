@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The allocator hook: where all of Rondo's memory comes from. Set it before the first loop is made
+ * and do not change it while any loop exists. libev's memory comes from here too; see
+ * docs/decisions for what happens when it runs out.
+ */
+#ifndef RONDO_MEMORY_H
+#define RONDO_MEMORY_H
+
+#include <rondo/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Both functions must be safe to call from any thread: pool workers and rondo_loop_post() use them. */
+typedef struct rondo_allocator {
+    /* As realloc(3): NULL allocates; never called with size 0. NULL means out of memory. */
+    void *(*realloc_fn)(void *ptr, size_t size, void *user);
+    /* As free(3); never called with NULL. */
+    void (*free_fn)(void *ptr, void *user);
+    void *user;
+} rondo_allocator;
+
+/* Sets the allocator (copied); NULL goes back to malloc(3). Returns 0, RONDO_EINVAL when a function
+ * is missing, or RONDO_EBUSY while a loop exists. */
+RONDO_API int rondo_set_allocator(const rondo_allocator *allocator);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

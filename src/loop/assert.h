@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Assertions, always compiled in, and the one place where the library prints: just before abort().
+ * For bugs of the library and misuse by the caller; never for what the outside world can cause.
+ */
+#ifndef RONDO__ASSERT_H
+#define RONDO__ASSERT_H
+
+#include <rondo/base.h>
+
+#define RONDO__LIKELY(x) __builtin_expect(!!(x), 1)
+#define RONDO__UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Prints "rondo: ..." and a newline to stderr and aborts. */
+_Noreturn void rondo__fatal(const char *format, ...) RONDO_PRINTF(1, 2);
+
+#define RONDO_ASSERT(condition)                                                             \
+    do {                                                                                    \
+        if (RONDO__UNLIKELY(!(condition)))                                                  \
+            rondo__fatal("%s: %s: assertion failed: %s", RONDO_HERE, __func__, #condition); \
+    } while (0)
+
+#endif

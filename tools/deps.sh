@@ -1,0 +1,75 @@
+#!/bin/sh
+# deps.sh GROUP...: installs the Debian packages of the groups that are missing, and says which.
+# A thing counts as present when it can be used, however it was installed.
+set -eu
+
+missing=
+need() { # PACKAGE COMMAND...
+    package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+have() { command -v "$1"; }
+has_header() { echo "#include <$1>" | "${CC:-cc}" -E -; }
+has_llhttp() { pkg-config --exists libllhttp || [ -f /usr/share/llhttp/llhttp.c ]; }
+
+for group in "$@"; do
+    case $group in
+    build)
+        need gcc have "${CC:-cc}"
+        need make have make
+        need binutils have objcopy
+        need pkg-config have pkg-config
+        need libc6-dev has_header stdio.h
+        need libev-dev has_header ev.h
+        need node-llhttp has_llhttp
+        ;;
+    test)
+        need python3 python3 -c 'import socket'
+        need curl have curl
+        ;;
+    dev)
+        need g++ have g++
+        need clang have clang
+        need clang-format have clang-format
+        need valgrind have valgrind
+        ;;
+    bench)
+        need strace have strace
+        need valgrind have valgrind
+        need libuv1-dev pkg-config --exists libuv
+        ;;
+    lint)
+        need cppcheck have cppcheck
+        ;;
+    *)
+        echo "deps.sh: no group '$group'" >&2
+        exit 2
+        ;;
+    esac
+done
+
+[ -n "$missing" ] || exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "Missing (by the names of their Debian packages):$missing" >&2
+    echo "This system has no apt-get: please install them in its own way, then try again." >&2
+    exit 1
+fi
+if [ "$(id -u)" = 0 ]; then
+    sudo=
+elif command -v sudo >/dev/null 2>&1; then
+    sudo=sudo
+else
+    echo "Missing packages:$missing" >&2
+    echo "Neither root nor sudo here. As root, run: apt-get install$missing" >&2
+    exit 1
+fi
+
+echo "Installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+install="$sudo apt-get install -y -q --no-install-recommends"
+# The package lists are fetched only when the ones at hand don't do: that is the slow part.
+$install $missing </dev/null >/dev/null 2>&1 || {
+    $sudo apt-get update -q </dev/null
+    $install $missing </dev/null
+}

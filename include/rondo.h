@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * All of Rondo: an event loop for C. Include this, or one topic's header from rondo/.
+ */
+#ifndef RONDO_H
+#define RONDO_H
+
+#include <rondo/async.h>
+#include <rondo/base.h>
+#include <rondo/emitter.h>
+#include <rondo/error.h>
+#include <rondo/fs.h>
+#include <rondo/handle.h>
+#include <rondo/http.h>
+#include <rondo/loop.h>
+#include <rondo/memory.h>
+#include <rondo/observer.h>
+#include <rondo/pool.h>
+#include <rondo/server.h>
+#include <rondo/signal.h>
+#include <rondo/stream.h>
+#include <rondo/tick.h>
+#include <rondo/timer.h>
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Waking the loop. Two flags make the eventfd rare: `woken` says that the sources must be drained,
+ * `asleep` that the loop is, or is about to be, in the kernel. A sender sets woken, then looks at
+ * asleep; the loop sets asleep, then looks at woken. Both orders are sequentially consistent, so at
+ * least one of the two sees the other, and nobody writes to a loop that is awake anyway.
+ */
+#include "loop/wake.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "loop/loop.h"
+
+void rondo__wake(rondo_loop *loop) {
+    if (atomic_exchange(&loop->woken, true)) return;
+    if (!atomic_load(&loop->asleep)) return;
+    int saved = errno; /* signal handlers come through here */
+    uint64_t one = 1;
+    /* It can only fail with EAGAIN, when 2^64 - 2 wake-ups wait already: the loop is awake then. */
+    while (write(loop->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {}
+    errno = saved;
+}
+
+void rondo__source_add(rondo_loop *loop, rondo__source *source,
+                       void (*drain)(rondo_loop *, rondo__source *)) {
+    source->drain = drain;
+    rondo__list_push_back(&loop->sources, &source->link);
+}
+
+void rondo__source_remove(rondo__source *source) { rondo__list_remove(&source->link); }
+
+void rondo__loop_hold(rondo_loop *loop) { loop->held++; }
+
+void rondo__loop_release(rondo_loop *loop) {
+    RONDO_ASSERT(loop->held > 0);
+    loop->held--;
+}
+
+void rondo__at_loop_free(rondo_loop *loop, rondo__at_free *at_free,
+                         void (*run)(rondo_loop *, rondo__at_free *)) {
+    at_free->run = run;
+    rondo__list_push_front(&loop->at_free, &at_free->link);
+}
+
+void rondo__at_close_all(rondo_loop *loop, rondo__at_free *node,
+                         void (*run)(rondo_loop *, rondo__at_free *)) {
+    node->run = run;
+    rondo__list_push_back(&loop->at_close_all, &node->link);
+}
+
+void *rondo__loop_part(const rondo_loop *loop, int part) { return loop->parts[part]; }
+
+void rondo__loop_set_part(rondo_loop *loop, int part, void *pointer) {
+    loop->parts[part] = pointer;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Waking the loop from other threads and from signal handlers, and the sources that are looked at
+ * after a wake-up: posts, asyncs, signals, pool completions. One eventfd per loop; nobody writes it
+ * while the loop is awake or has been woken already. Internal.
+ */
+#ifndef RONDO__WAKE_H
+#define RONDO__WAKE_H
+
+#include "loop/list.h"
+
+#include <rondo/base.h>
+
+/* Something that other threads put work into. drain() runs on the loop thread in the poll phase
+ * after a wake-up, and calls user callbacks through the door. */
+typedef struct rondo__source {
+    rondo__list link; /* loop->sources */
+    void (*drain)(rondo_loop *loop, struct rondo__source *source);
+} rondo__source;
+
+void rondo__source_add(rondo_loop *loop, rondo__source *source,
+                       void (*drain)(rondo_loop *, rondo__source *));
+void rondo__source_remove(rondo__source *source);
+
+/* Has every source drained soon. Any thread; async-signal-safe. What was put into a source before
+ * is seen by its drain(). */
+void rondo__wake(rondo_loop *loop);
+
+/* Reasons to live that aren't handles: jobs in the pool. Loop thread only. */
+void rondo__loop_hold(rondo_loop *loop);
+void rondo__loop_release(rondo_loop *loop);
+
+/* What the loop calls when it is freed, in reverse order of adding: the pool ends its threads. */
+typedef struct rondo__at_free {
+    rondo__list link;
+    void (*run)(rondo_loop *loop, struct rondo__at_free *at_free);
+} rondo__at_free;
+void rondo__at_loop_free(rondo_loop *loop, rondo__at_free *at_free,
+                         void (*run)(rondo_loop *, rondo__at_free *));
+/* What rondo_loop_close_all() calls besides closing the handles: the pool cancels queued jobs. */
+void rondo__at_close_all(rondo_loop *loop, rondo__at_free *node,
+                         void (*run)(rondo_loop *, rondo__at_free *));
+
+/* One pointer that src/threadpool/ keeps on the loop (its pool), and one for src/net/ (its shared
+ * buffers): made there at first use. */
+enum { RONDO__PART_POOL, RONDO__PART_NET, RONDO__PART_HTTP, RONDO__PART_COUNT };
+void *rondo__loop_part(const rondo_loop *loop, int part);
+void rondo__loop_set_part(rondo_loop *loop, int part, void *pointer);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A job: the unit that a lane runs. rondo_work_submit(), src/fs/ and others embed it first in their
+ * own request. A job goes queued -> running -> done, is delivered on the loop thread exactly once,
+ * and then freed by its owner. Internal.
+ */
+#ifndef RONDO__JOB_H
+#define RONDO__JOB_H
+
+#include <rondo/pool.h>
+
+#include "loop/list.h"
+
+#include <stdatomic.h>
+
+enum { RONDO__JOB_NEW, RONDO__JOB_QUEUED, RONDO__JOB_RUNNING, RONDO__JOB_DONE };
+
+struct rondo_job {
+    /* ---- for the owner to set before submitting; the rest is zero ---- */
+    /* On a worker: does the work and returns the result. */
+    int64_t (*run)(rondo_job *job);
+    /* On the loop thread: frees the request and calls the user's callback through the door. result
+     * is the job's, or RONDO_ECANCELED. NULL once the request was freed. */
+    void (*deliver)(rondo_loop *loop, rondo_job *job, int64_t result);
+    /* The loop is being freed: gives back what the request holds, and its memory, without calling
+     * anybody. job->result is what run() returned, RONDO_ECANCELED when it never ran. NULL:
+     * rondo__free(job). */
+    void (*drop)(rondo_job *job);
+    /* Canceling does not replace the result of one that runs: it has done something, and the caller
+     * must hear what. */
+    bool keeps_result;
+    /* ---- the pool's ---- */
+    bool must_run;      /* submitted with `always` */
+    bool recycled;      /* its memory is for the pool's free list */
+    atomic_bool cancel; /* asked to end early */
+    int state;          /* guarded by the lane's lock while queued or running */
+    int64_t result;
+    rondo_lane *lane; /* NULL: done without a worker */
+    rondo_loop *loop;
+    rondo_job *older; /* on the stack of completions */
+    rondo__list link; /* lane->queue, lane->active or pool->ready */
+};
+
+/* Queues a job. Returns 0, RONDO_EAGAIN, RONDO_ENOMEM, or RONDO_ENOTSUP in a forked child; then the
+ * job is still the caller's. `always`: not refused for a full queue, and never canceled (closing
+ * files). Loop thread only, as are all functions here. */
+int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always);
+/* Delivers a job that was done without a worker, in the next pending phase. Its request came from
+ * rondo__request_new(). */
+void rondo__job_complete(rondo_loop *loop, rondo_job *job, int64_t result);
+
+/* Memory for a request of `size` bytes that has a rondo_job first, which is zeroed and the rest is
+ * not. Small ones come from a bounded free list, so that a steady state allocates nothing. Returns
+ * 0, RONDO_ENOMEM, or RONDO_ENOTSUP in a forked child. */
+int rondo__request_new(rondo_loop *loop, size_t size, rondo_job **ret_job);
+void rondo__request_free(rondo_job *job);
+
+/* How many operations at a file's own position are with workers; src/fs/ counts them. */
+unsigned *rondo__pool_at_position(rondo_loop *loop);
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The pool of a loop: its life, the way back of completions, and the memory of requests.
+ *
+ * Completions are delivered in the order in which they ended, RONDO_BUDGET_completions of them per
+ * turn at most. What workers have finished is delivered in the poll phase; what is over the budget,
+ * or ended without a worker (canceled, or done at once by a fast path), waits in `ready` for the
+ * next pending phase. While anything waits there, what comes later queues behind it.
+ */
+#include "threadpool/pool.h"
+
+#include <rondo/error.h>
+
+#include "loop/assert.h"
+#include "loop/memory.h"
+#include "threadpool/thread.h"
+
+bool rondo__pool_is_elsewhere(const rondo__pool *pool) { return pool->forks != rondo__forks(); }
+
+/* ---- completions ---- */
+
+bool rondo__pool_push_done(rondo__pool *pool, rondo_job *job) {
+    rondo_job *newest = atomic_load(&pool->done);
+    do {
+        job->older = newest;
+    } while (!atomic_compare_exchange_weak(&pool->done, &newest, job));
+    /* Whoever pushed on the empty stack wakes the loop for all. */
+    return newest == NULL;
+}
+
+/* Takes the whole stack at once and turns it around. */
+static void take_done(rondo__pool *pool, rondo__list *ret_jobs) {
+    rondo_job *job = atomic_exchange(&pool->done, NULL);
+    rondo__list taken;
+    rondo__list_init(&taken);
+    for (; job; job = job->older) rondo__list_push_front(&taken, &job->link);
+    rondo__list_splice_back(ret_jobs, &taken);
+}
+
+void rondo__pool_push_ready(rondo__pool *pool, rondo__list *jobs) {
+    if (rondo__list_empty(jobs)) return;
+    rondo__list_splice_back(&pool->ready, jobs);
+    rondo__defer(pool->loop, &pool->more);
+}
+
+static void refill_budget(rondo__pool *pool) {
+    uint64_t turn = rondo_loop_turn(pool->loop);
+    if (pool->turn == turn) return;
+    pool->turn = turn;
+    pool->budget = rondo_loop_budget(pool->loop, RONDO_BUDGET_completions);
+}
+
+/* Calls back for the jobs of `batch`, up to the budget; the rest goes to the front of `ready`. */
+static void deliver(rondo__pool *pool, rondo__list *batch) {
+    refill_budget(pool);
+    while (pool->budget > 0 && !rondo__list_empty(batch)) {
+        rondo_job *job = RONDO__OF(rondo__list_pop_front(batch), rondo_job, link);
+        RONDO_ASSERT(job->state == RONDO__JOB_DONE);
+        pool->budget--;
+        rondo__loop_release(pool->loop);
+        job->deliver(pool->loop, job, job->result);
+    }
+    rondo__list_splice_back(batch, &pool->ready); /* added by the callbacks just now */
+    rondo__pool_push_ready(pool, batch);
+}
+
+static void on_done(rondo_loop *loop, rondo__source *source) {
+    rondo__pool *pool = RONDO__OF(source, rondo__pool, source);
+    rondo__list batch;
+    (void)loop;
+    rondo__list_init(&batch);
+    take_done(pool, &batch);
+    if (rondo__list_empty(&pool->ready)) {
+        deliver(pool, &batch);
+    } else {
+        rondo__pool_push_ready(pool, &batch);
+    }
+}
+
+static void on_pending(rondo_loop *loop, rondo__task *task) {
+    rondo__pool *pool = RONDO__OF(task, rondo__pool, more);
+    rondo__list batch; /* what the callbacks add waits for the next turn */
+    (void)loop;
+    rondo__list_init(&batch);
+    rondo__list_splice_back(&batch, &pool->ready);
+    deliver(pool, &batch);
+}
+
+void rondo__job_complete(rondo_loop *loop, rondo_job *job, int64_t result) {
+    rondo__pool *pool = rondo__loop_part(loop, RONDO__PART_POOL);
+    rondo__list jobs;
+    RONDO_ASSERT(pool && job->deliver && job->state == RONDO__JOB_NEW);
+    job->state = RONDO__JOB_DONE;
+    job->lane = NULL;
+    job->loop = loop;
+    job->result = result;
+    rondo__list_init(&jobs);
+    rondo__list_push_back(&jobs, &job->link);
+    rondo__loop_hold(loop);
+    rondo__pool_push_ready(pool, &jobs);
+}
+
+/* ---- requests ---- */
+
+int rondo__request_new(rondo_loop *loop, size_t size, rondo_job **ret_job) {
+    rondo__pool *pool = rondo__pool_get(loop);
+    if (!pool) return RONDO_ENOMEM;
+    if (rondo__pool_is_elsewhere(pool)) return RONDO_ENOTSUP;
+    bool recycled = size <= RONDO__REQUEST_BYTES;
+    rondo_job *job = recycled ? pool->free_requests : NULL;
+    if (job) {
+        pool->free_requests = job->older;
+        pool->free_count--;
+    } else {
+        job = rondo__alloc(recycled ? RONDO__REQUEST_BYTES : size);
+        if (!job) return RONDO_ENOMEM;
+    }
+    *job = (rondo_job){.loop = loop, .recycled = recycled, .state = RONDO__JOB_NEW};
+    *ret_job = job;
+    return 0;
+}
+
+void rondo__request_free(rondo_job *job) {
+    rondo__pool *pool = rondo__loop_part(job->loop, RONDO__PART_POOL);
+    RONDO_ASSERT(job->state == RONDO__JOB_NEW || job->state == RONDO__JOB_DONE);
+    job->deliver = NULL; /* canceling it from now on is found out */
+    if (!job->recycled || pool->free_count >= RONDO__REQUESTS_KEPT) {
+        rondo__free(job);
+        return;
+    }
+    job->older = pool->free_requests;
+    pool->free_requests = job;
+    pool->free_count++;
+}
+
+unsigned *rondo__pool_at_position(rondo_loop *loop) {
+    rondo__pool *pool = rondo__loop_part(loop, RONDO__PART_POOL);
+    RONDO_ASSERT(pool);
+    return &pool->at_position;
+}
+
+/* ---- life ---- */
+
+static void drop_jobs(rondo__pool *pool, rondo__list *jobs) {
+    for (rondo__list *link; (link = rondo__list_pop_front(jobs));) {
+        rondo_job *job = RONDO__OF(link, rondo_job, link);
+        rondo__loop_release(pool->loop);
+        if (job->drop) {
+            job->drop(job);
+        } else {
+            rondo__free(job);
+        }
+    }
+}
+
+static void on_close_all(rondo_loop *loop, rondo__at_free *hook) {
+    rondo__pool *pool = RONDO__OF(hook, rondo__pool, at_close_all);
+    rondo__list jobs;
+    (void)loop;
+    if (rondo__pool_is_elsewhere(pool)) return;
+    rondo__list_init(&jobs);
+    for (rondo__list *link = pool->lanes.next; link != &pool->lanes; link = link->next)
+        rondo__lane_take_queued(RONDO__OF(link, rondo_lane, link), false, &jobs);
+    rondo__pool_push_ready(pool, &jobs);
+}
+
+static void on_loop_free(rondo_loop *loop, rondo__at_free *hook) {
+    rondo__pool *pool = RONDO__OF(hook, rondo__pool, at_free);
+    rondo__list jobs;
+    rondo__source_remove(&pool->source);
+    rondo__task_cancel(&pool->more);
+    /* A worker that does not exist here may have held a lock when the process forked; what it was
+     * at is in pieces. Nothing of it can be given back. */
+    if (rondo__pool_is_elsewhere(pool)) return;
+    rondo__list_init(&jobs);
+    rondo__list_splice_back(&jobs, &pool->ready);
+    for (rondo__list *link = pool->lanes.next; link != &pool->lanes; link = link->next) {
+        rondo__lane_take_queued(RONDO__OF(link, rondo_lane, link), true, &jobs);
+        rondo__lane_end(RONDO__OF(link, rondo_lane, link));
+    }
+    while (!rondo__list_empty(&pool->lanes))
+        rondo__lane_free(RONDO__OF(pool->lanes.next, rondo_lane, link));
+    take_done(pool, &jobs);
+    drop_jobs(pool, &jobs);
+    for (rondo_job *job; (job = pool->free_requests);) {
+        pool->free_requests = job->older;
+        rondo__free(job);
+    }
+    rondo__loop_set_part(loop, RONDO__PART_POOL, NULL);
+    rondo__free(pool);
+}
+
+rondo__pool *rondo__pool_get(rondo_loop *loop) {
+    rondo__loop_check(loop, "the pool");
+    rondo__pool *pool = rondo__loop_part(loop, RONDO__PART_POOL);
+    if (pool) return pool;
+    pool = rondo__zalloc(sizeof *pool);
+    if (!pool || !rondo__count_forks()) {
+        rondo__free(pool);
+        return NULL;
+    }
+    pool->loop = loop;
+    pool->forks = rondo__forks();
+    rondo__list_init(&pool->lanes);
+    rondo__list_init(&pool->ready);
+    rondo__task_init(&pool->more, on_pending);
+    rondo__source_add(loop, &pool->source, on_done);
+    rondo__at_loop_free(loop, &pool->at_free, on_loop_free);
+    rondo__at_close_all(loop, &pool->at_close_all, on_close_all);
+    rondo__loop_set_part(loop, RONDO__PART_POOL, pool);
+    return pool;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the pool needs of the system's threads beyond POSIX's plain calls. Internal.
+ */
+#ifndef RONDO__THREAD_H
+#define RONDO__THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Starts a thread with a 1 MiB stack and signals blocked. False when the system refuses. */
+bool rondo__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg);
+/* Names the calling thread for ps, top and gdb; cut to what the system allows. */
+void rondo__thread_set_name(const char *name);
+/* How many cores this process may use, at least 1. */
+unsigned rondo__thread_cores(void);
+
+/* A condition variable that waits by the monotonic clock. False when out of memory. */
+bool rondo__cond_init(pthread_cond_t *cond);
+/* UINT64_MAX waits for ever. Returns false when the time is over. */
+bool rondo__cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns);
+/* The time delay_ms from now by the clock of rondo__cond_wait_until(); cut to UINT64_MAX. */
+uint64_t rondo__deadline_ns(uint64_t delay_ms);
+
+/* From the first rondo__count_forks() on, rondo__forks() says how many forks lead to this process:
+ * a pool whose number is an older one has no threads here. False when out of memory. */
+bool rondo__count_forks(void);
+unsigned rondo__forks(void);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the streams of a loop share, so that an idle connection owns no buffer: one receive buffer,
+ * and bounded free lists of write blocks, segments and queues, so that a steady state allocates
+ * nothing. Also which descriptors are streams already. Internal.
+ */
+#ifndef RONDO__BUFFERS_H
+#define RONDO__BUFFERS_H
+
+#include <string.h>
+
+#include "loop/handle.h"
+#include "loop/memory.h"
+#include "loop/wake.h"
+
+#define RONDO__RECEIVE_BYTES ((size_t)64 * 1024)
+#define RONDO__BLOCK_BYTES ((size_t)16 * 1024) /* with its header */
+
+/* How many of each are kept when they are free. */
+#define RONDO__SPARE_BLOCKS 64
+#define RONDO__SPARE_SEGMENTS 256
+#define RONDO__SPARE_OUTS 256
+
+typedef struct rondo__spares {
+    void *first; /* a free item's first word points to the next one */
+    unsigned count, limit;
+    size_t size;
+} rondo__spares;
+
+/* Not zeroed; NULL when out of memory. */
+static inline void *rondo__spares_get(rondo__spares *pool) {
+    void *item = pool->first;
+    if (!item) return rondo__alloc(pool->size);
+    memcpy(&pool->first, item, sizeof pool->first);
+    pool->count--;
+    return item;
+}
+
+/* Last in, first out: the one used last is in the processor's cache. */
+static inline void rondo__spares_put(rondo__spares *pool, void *item) {
+    if (pool->count == pool->limit) {
+        rondo__free(item);
+        return;
+    }
+    memcpy(item, &pool->first, sizeof pool->first);
+    pool->first = item;
+    pool->count++;
+}
+
+typedef struct rondo__net {
+    rondo__at_free at_free;
+    rondo__spares blocks, segments, outs;
+    uint64_t *fds; /* bit i: the descriptor i belongs to a stream of this loop */
+    size_t fd_words;
+    char receive[RONDO__RECEIVE_BYTES];
+} rondo__net;
+
+/* The loop's, made at first use: NULL when out of memory. */
+rondo__net *rondo__net_make(rondo_loop *loop);
+/* The same for whom it has been made already. */
+static inline rondo__net *rondo__net_of(const rondo_loop *loop) {
+    return (rondo__net *)rondo__loop_part(loop, RONDO__PART_NET);
+}
+
+/* Notes that fd belongs to a stream: 0 or RONDO_ENOMEM. */
+int rondo__net_claim(rondo__net *net, int fd);
+void rondo__net_unclaim(rondo__net *net, int fd);
+bool rondo__net_claimed(const rondo__net *net, int fd);
+
+#endif

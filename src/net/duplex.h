@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The struct of a stream and what the parts of its implementation call of one another:
+ *
+ *   stream.c       life and settings             events.c  listeners and how they are told
+ *   read.c         readiness to callbacks        pipe.c    one stream into another
+ *   write.c        the calls that write          send.c    the queue to the kernel
+ *   write_queue.c  what waits to be written
+ *
+ * For src/net/ only; protocols use net/stream.h.
+ *
+ * The struct is kept small, since an idle connection is little else: what few streams need at a
+ * time is behind `out` (while something is queued) and `extra` (marks, pipes).
+ */
+#ifndef RONDO__DUPLEX_H
+#define RONDO__DUPLEX_H
+
+#include "loop/alarm.h"
+#include "loop/emit.h"
+#include "loop/io.h"
+#include "net/stream.h"
+#include "net/write_queue.h"
+
+#define RONDO__DEFAULT_MARK ((size_t)64 * 1024)
+#define RONDO__DEFAULT_CAP ((size_t)16 * 1024 * 1024)
+
+enum {
+    RONDO__STREAM_DATA,
+    RONDO__STREAM_END,
+    RONDO__STREAM_FINISH,
+    RONDO__STREAM_DRAIN,
+    RONDO__STREAM_TIMEOUT,
+    RONDO__STREAM_ERROR,
+    RONDO__STREAM_EVENTS
+};
+
+/* rondo_stream.flags. A direction that the fd does not have, of a pipe end, has been over from
+ * the start: EOF, or ENDED | SHUT | FINISHED. */
+enum {
+    RONDO__ACCEPTED = 1 << 0,    /* by a server: unheard errors are counted */
+    RONDO__SOCKET = 1 << 1,      /* not a pipe or terminal */
+    RONDO__RESUMED = 1 << 2,     /* rondo_resume() was called: read even if nobody listens */
+    RONDO__PAUSED = 1 << 3,      /* rondo_pause() was called after it */
+    RONDO__HELD = 1 << 4,        /* the destination of its pipe is full */
+    RONDO__EOF = 1 << 5,         /* the peer's last byte was read */
+    RONDO__ENDED = 1 << 6,       /* no more writes */
+    RONDO__SHUT = 1 << 7,        /* our last byte was sent */
+    RONDO__FINISHED = 1 << 8,    /* and `finish` emitted */
+    RONDO__BLOCKED = 1 << 9,     /* the queue waits for the fd to be writable */
+    RONDO__NEED_DRAIN = 1 << 10, /* a write said 0 */
+    RONDO__FAILED = 1 << 11,     /* `error` is to be emitted, nothing else */
+    RONDO__HALF_OPEN = 1 << 12
+};
+
+typedef struct rondo__pipe {
+    rondo_stream *src, *dst;
+    rondo__list link; /* in dst's extra->sources */
+} rondo__pipe;
+
+typedef struct rondo__stream_extra {
+    size_t mark, cap;
+    rondo__pipe *pipe;   /* of which the stream is the source */
+    rondo__list sources; /* pipes of which it is the destination */
+} rondo__stream_extra;
+
+struct rondo_stream {
+    rondo_handle base;
+    rondo__io io;
+    rondo__alarm idle;
+    rondo__task news; /* reports later what a call or a flush has found out */
+    rondo__out *out;
+    rondo__stream_extra *extra;
+    const rondo__consumer *consumer;
+    void *owner; /* the consumer's */
+    uint64_t bytes_in, bytes_out;
+    int fd; /* -1 once it is closing */
+    uint32_t idle_ms;
+    uint32_t flags;
+    int error; /* with RONDO__FAILED */
+    /* Last: a connection that belongs to a protocol from the start has the protocol's state here
+     * in their place, see rondo__stream_room(). */
+    rondo__slot on[RONDO__STREAM_EVENTS];
+};
+
+/* With event slots, and with room for a protocol instead. */
+extern const rondo__kind rondo__stream_kind;
+extern const rondo__kind rondo__connection_kind;
+
+static inline bool rondo__stream_has_slots(const rondo_stream *stream) {
+    return stream->base.kind == &rondo__stream_kind;
+}
+
+static inline void rondo__stream_check(const rondo_stream *stream, const char *function) {
+    const rondo__kind *kind = stream && stream->base.kind == &rondo__connection_kind
+                                  ? &rondo__connection_kind
+                                  : &rondo__stream_kind;
+    rondo__handle_check((const rondo_handle *)stream, kind, function);
+}
+#define RONDO__CHECK_STREAM(stream) rondo__stream_check((stream), __func__)
+
+static inline bool rondo__stream_dead(const rondo_stream *stream) {
+    return rondo__handle_closing(&stream->base) || (stream->flags & RONDO__FAILED);
+}
+
+static inline size_t rondo__queued(const rondo_stream *stream) {
+    return stream->out ? stream->out->queued : 0;
+}
+
+/* ---- stream.c ---- */
+
+/* The stream can't go on: emits error in the pending phase, then closes. What is queued is dropped.
+ * From anywhere, also from inside calls and flushes. */
+void rondo__stream_fail(rondo_stream *stream, int error);
+/* Has rondo__stream_report() called in the pending phase. */
+void rondo__stream_report_later(rondo_stream *stream);
+/* Emits what is due: releases, error, drain, finish, and closes a stream that is through. Only from
+ * where the loop dispatches, never from inside a call. */
+void rondo__stream_report(rondo_stream *stream);
+/* Pushes the idle timeout ahead: bytes went in or out. */
+static inline void rondo__stream_touch(rondo_stream *stream) {
+    if (stream->idle_ms) rondo__alarm_set_in_ms(stream->base.loop, &stream->idle, stream->idle_ms);
+}
+/* Makes stream->extra; RONDO_ENOMEM. */
+int rondo__stream_need_extra(rondo_stream *stream);
+
+/* ---- events.c ---- */
+
+/* Tells the consumer or the listeners; false when there was nobody. Only from where the loop
+ * dispatches. */
+bool rondo__stream_tell(rondo_stream *stream, unsigned event);
+void rondo__stream_tell_data(rondo_stream *stream, rondo_slice chunk);
+/* stream->error, to whomever it concerns. */
+void rondo__stream_tell_error(rondo_stream *stream);
+
+/* ---- read.c ---- */
+
+void rondo__stream_ready(rondo_loop *loop, rondo__io *io, int events);
+/* Whether bytes that arrive should be read. */
+bool rondo__stream_wants(const rondo_stream *stream);
+/* Sees to it that the stream hears of bytes that arrive, if it wants any: 0 or RONDO_ENOMEM. */
+int rondo__stream_rewatch(rondo_stream *stream);
+
+/* ---- write.c ---- */
+
+/* 0 when len more bytes may be queued, or the error that rondo_write() returns. */
+int rondo__stream_may_write(const rondo_stream *stream, size_t len);
+/* Queues or sends a copy of data, without a look at the cap: 0 or RONDO_ENOMEM. */
+int rondo__stream_put(rondo_stream *stream, rondo_slice data);
+/* After something was queued: has it flushed, and says whether it is below the mark. */
+bool rondo__stream_below_mark(rondo_stream *stream);
+/* The same for a caller who will wait for `drain`: 1 or 0. */
+int rondo__stream_taken(rondo_stream *stream);
+void rondo__stream_end(rondo_stream *stream);
+
+/* ---- send.c ---- */
+
+/* Writes what is queued and then the bytes of *direct until the kernel takes no more; *direct is
+ * what was left of it. Calls no user functions. */
+void rondo__stream_send(rondo_stream *stream, rondo_slice *direct);
+
+/* ---- pipe.c ---- */
+
+static inline bool rondo__pipe_leads_on(const rondo_stream *stream) {
+    return stream->extra && stream->extra->pipe;
+}
+static inline bool rondo__pipe_leads_in(const rondo_stream *stream) {
+    return stream->extra && !rondo__list_empty(&stream->extra->sources);
+}
+void rondo__pipe_data(rondo_stream *src, rondo_slice chunk);
+void rondo__pipe_end(rondo_stream *src);
+/* Whether a source of dst is held until dst's queue is empty; it is: they go on. */
+bool rondo__pipe_waits(const rondo_stream *dst);
+void rondo__pipe_drained(rondo_stream *dst);
+/* The stream fails (error) or closes (0): so do those at the other ends. */
+void rondo__pipe_undo(rondo_stream *stream, int error);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Readiness to callbacks. One read of up to 64 KiB into the loop's shared buffer for each
+ * readiness, and another only if that one filled the buffer: a short read means that the kernel had
+ * no more, so asking again would be a system call for nothing.
+ *
+ * Pausing is lazy. The fd stays watched, and only when bytes arrive that nobody wants does the
+ * watch end: most pauses are over before the peer sends anything, and cost no system call.
+ */
+#include <rondo/loop.h>
+
+#include "net/duplex.h"
+#include "net/socket.h"
+
+static bool started(const rondo_stream *stream) {
+    if ((stream->flags & RONDO__RESUMED) || rondo__pipe_leads_on(stream)) return true;
+    return rondo__stream_has_slots(stream) && rondo__heard(&stream->on[RONDO__STREAM_DATA]);
+}
+
+bool rondo__stream_wants(const rondo_stream *stream) {
+    uint32_t not_now = RONDO__PAUSED | RONDO__HELD | RONDO__EOF | RONDO__FAILED;
+    return !(stream->flags & not_now) && !rondo__handle_closing(&stream->base) && started(stream);
+}
+
+int rondo__stream_rewatch(rondo_stream *stream) {
+    int events = rondo__io_watched(&stream->io);
+    if ((events & RONDO__READABLE) || !rondo__stream_wants(stream)) return 0;
+    return rondo__io_watch(stream->base.loop, &stream->io, events | RONDO__READABLE);
+}
+
+static void unwatch(rondo_stream *stream, int event) {
+    int events = rondo__io_watched(&stream->io);
+    if (events & event) rondo__io_watch(stream->base.loop, &stream->io, events & ~event);
+}
+
+static void at_end(rondo_stream *stream) {
+    stream->flags |= RONDO__EOF;
+    unwatch(stream, RONDO__READABLE);
+    rondo__stream_tell(stream, RONDO__STREAM_END);
+    if (rondo__stream_dead(stream)) return;
+    /* What a pipe writes to this stream ends with the pipe's source, not with the peer: a client
+     * may send its request and FIN, and still be read the answer. */
+    bool piped_into = rondo__pipe_leads_in(stream);
+    rondo__pipe_end(stream);
+    if (!(stream->flags & RONDO__HALF_OPEN) && !piped_into) rondo__stream_end(stream);
+    rondo__stream_report_later(stream);
+}
+
+/* Something came that nobody asked for. If the connection failed, or ended before anybody began to
+ * read, that is told now; bytes, and an end behind them, are left alone until they are wanted. */
+static void look_at_peer(rondo_stream *stream) {
+    bool socket = (stream->flags & RONDO__SOCKET) != 0;
+    int status = socket ? rondo__socket_peek(stream->fd) : 1;
+    if (status == RONDO_EAGAIN) return;
+    if (status < 0) {
+        rondo__stream_fail(stream, status);
+    } else if (status == 0 && !(stream->flags & (RONDO__PAUSED | RONDO__HELD))) {
+        at_end(stream);
+    } else {
+        unwatch(stream, RONDO__READABLE);
+    }
+}
+
+static void read_some(rondo_stream *stream) {
+    rondo_loop *loop = stream->base.loop;
+    char *buffer = rondo__net_of(loop)->receive;
+    uint64_t total = 0;
+    do {
+        int64_t count = rondo__socket_read(stream->fd, buffer, RONDO__RECEIVE_BYTES);
+        if (count == RONDO_EAGAIN) return;
+        if (count < 0) {
+            rondo__stream_fail(stream, (int)count);
+            return;
+        }
+        if (count == 0) {
+            at_end(stream);
+            return;
+        }
+        total += (uint64_t)count;
+        stream->bytes_in += (uint64_t)count;
+        rondo__stream_touch(stream);
+        rondo__stream_tell_data(stream, rondo_slice_of(buffer, (size_t)count));
+        if ((size_t)count < RONDO__RECEIVE_BYTES) return;
+    } while (rondo__stream_wants(stream) &&
+             total < rondo_loop_budget(loop, RONDO_BUDGET_read_bytes));
+}
+
+/* libev stops a watcher that the kernel refuses to watch, and reports it as ready for everything
+ * this once. Nothing would ever be heard of it again. */
+static void lost_watch(rondo_stream *stream) {
+    int error = rondo__socket_error(stream->fd);
+    rondo__stream_fail(stream, error < 0 ? error : RONDO_ENOMEM);
+}
+
+void rondo__stream_ready(rondo_loop *loop, rondo__io *io, int events) {
+    rondo_stream *stream = RONDO__OF(io, rondo_stream, io);
+    (void)loop;
+    RONDO_ASSERT(!rondo__stream_dead(stream));
+    if (!rondo__io_watched(io)) {
+        lost_watch(stream);
+        return;
+    }
+    if (events & RONDO__WRITABLE) {
+        if (stream->flags & RONDO__BLOCKED)
+            rondo__stream_send(stream, NULL);
+        else
+            unwatch(stream, RONDO__WRITABLE);
+        /* Here, and not in the pending phase, since nothing is in the way. */
+        if (!rondo__stream_dead(stream)) rondo__stream_report(stream);
+    }
+    if (!(events & RONDO__READABLE) || rondo__stream_dead(stream)) return;
+    if (rondo__stream_wants(stream))
+        read_some(stream);
+    else if (!(stream->flags & RONDO__EOF))
+        look_at_peer(stream);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A stream's inside, for src/net/ and for the protocols on top of it: a consumer takes the place of
+ * the listeners, so that a protocol's bytes pass no door until a user's callback is due. Internal.
+ */
+#ifndef RONDO__STREAM_H
+#define RONDO__STREAM_H
+
+#include <rondo/stream.h>
+
+#include "loop/handle.h"
+
+/* A protocol that owns a stream (HTTP). Each function may be NULL. None is called after `closed`,
+ * and only `closed` after the stream has begun to close. They run from the loop, never inside a
+ * call on the stream; the loop is corked during `data`, so that all that is written in answer to
+ * one chunk leaves in one system call. They may close or destroy the stream. */
+typedef struct rondo__consumer {
+    void (*data)(rondo_stream *stream, rondo_slice chunk);
+    void (*end)(rondo_stream *stream);    /* the peer will send no more */
+    void (*finish)(rondo_stream *stream); /* rondo_end() is done */
+    void (*drain)(rondo_stream *stream);
+    void (*timeout)(rondo_stream *stream);          /* idle time is over */
+    void (*error)(rondo_stream *stream, int error); /* closes right after */
+    void (*closed)(rondo_stream *stream);           /* the stream's memory goes when it returns */
+} rondo__consumer;
+
+/* Gives the stream to a consumer, before anything was read. owner: rondo__stream_owner(). Does not
+ * start reading; the consumer calls rondo_resume(). */
+void rondo__stream_consume(rondo_stream *stream, const rondo__consumer *consumer, void *owner);
+void *rondo__stream_owner(const rondo_stream *stream);
+void rondo__stream_set_owner(rondo_stream *stream, void *owner);
+
+/* Memory at the end of the stream's write queue to fill in place: at least `want` bytes (at most
+ * 8 KiB), so that a head is formatted without a copy. NULL when out of memory or not writable.
+ * rondo__stream_commit() says how many were used (0 to what was asked for) and returns as
+ * rondo_write(). Nothing else may be called on the stream in between. */
+char *rondo__stream_reserve(rondo_stream *stream, size_t want);
+int rondo__stream_commit(rondo_stream *stream, size_t used);
+
+/* Bytes that were written and not yet taken by the kernel. */
+size_t rondo__stream_queued(const rondo_stream *stream);
+
+/* A new stream on a connected socket that the caller has made non-blocking; accepted ones count
+ * their unheard errors instead of calling the uncaught handler. room: 0, or the bytes of state that
+ * a protocol wants inside; then the stream has no event slots, which saves both that memory and an
+ * allocation, and it must get a consumer before the loop goes on. The fd is taken over on success
+ * only. NULL when out of memory. */
+rondo_stream *rondo__stream_new(rondo_loop *loop, int fd, bool accepted, size_t room,
+                                const char *site);
+/* The room inside, zeroed at first, aligned as a pointer; it goes with the stream. */
+void *rondo__stream_room(rondo_stream *stream);
+
+#endif

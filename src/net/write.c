@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The calls that write to a stream. They queue; the door has the queue flushed when the current
+ * callback returns, so that all that one callback writes leaves in one system call.
+ */
+#include <string.h>
+
+#include "net/duplex.h"
+#include "net/socket.h"
+
+/* From this size on a copy costs more than a system call of its own: what is queued and the data
+ * are sent at once, straight from the caller's memory, and only the rest is copied. */
+#define DIRECT_BYTES ((size_t)32 * 1024)
+
+static inline size_t mark_of(const rondo_stream *stream) {
+    return stream->extra ? stream->extra->mark : RONDO__DEFAULT_MARK;
+}
+
+size_t rondo__stream_queued(const rondo_stream *stream) { return rondo__queued(stream); }
+
+/* Looked at by every write, so kept where the compiler sees it. */
+static inline int may_write(const rondo_stream *stream, size_t len) {
+    size_t cap = stream->extra ? stream->extra->cap : RONDO__DEFAULT_CAP;
+    size_t queued = rondo__queued(stream);
+    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
+    if (stream->flags & RONDO__ENDED) return RONDO_EPIPE;
+    /* queued may be above the cap: pipes don't look at it, and it can be lowered. */
+    if (len > 0 && (queued > cap || len > cap - queued)) return RONDO_ENOBUFS;
+    return 0;
+}
+
+int rondo__stream_may_write(const rondo_stream *stream, size_t len) {
+    return may_write(stream, len);
+}
+
+bool rondo__stream_below_mark(rondo_stream *stream) {
+    rondo__out *out = stream->out;
+    if (out && out->first && !(stream->flags & RONDO__BLOCKED))
+        rondo__flush_later(stream->base.loop, &out->flush);
+    return rondo__queued(stream) < mark_of(stream);
+}
+
+int rondo__stream_taken(rondo_stream *stream) {
+    if (rondo__stream_below_mark(stream)) return 1;
+    stream->flags |= RONDO__NEED_DRAIN;
+    return 0;
+}
+
+int rondo__stream_put(rondo_stream *stream, rondo_slice data) {
+    size_t len = data.len;
+    if (len >= DIRECT_BYTES && !(stream->flags & RONDO__BLOCKED)) {
+        rondo__stream_send(stream, &data);
+        if (rondo__stream_dead(stream)) return 0; /* `error` is on its way */
+    }
+    if (data.len == 0) return 0;
+    int status = rondo__out_copy(stream, data.data, data.len);
+    /* A part of it has left, so "not taken" can't be said any more. */
+    if (status < 0 && data.len < len) rondo__stream_fail(stream, status);
+    return status;
+}
+
+int rondo_write(rondo_stream *stream, rondo_slice data) {
+    RONDO__CHECK_STREAM(stream);
+    int status = may_write(stream, data.len);
+    if (status == 0) status = rondo__stream_put(stream, data);
+    return status < 0 ? status : rondo__stream_taken(stream);
+}
+
+int rondo_write_lent(rondo_stream *stream, rondo_slice data, rondo_release_cb release, void *arg) {
+    RONDO__CHECK_STREAM(stream);
+    int status = may_write(stream, data.len);
+    if (status < 0) return status;
+    if (data.len > 0 || release) {
+        /* release gets it back as it was given, without const: it is the caller's memory */
+        void *memory = (void *)(uintptr_t)data.data;
+        status = rondo__out_lend(stream, memory, data.len, release, arg);
+        if (status < 0) return status;
+        if (data.len == 0) rondo__stream_report_later(stream);
+    }
+    return rondo__stream_taken(stream);
+}
+
+static int queue_file(rondo_stream *stream, int fd, uint64_t offset, uint64_t len, bool own_fd) {
+    size_t counts_as = (size_t)(len < RONDO__FILE_AHEAD ? len : RONDO__FILE_AHEAD);
+    int status = may_write(stream, counts_as);
+    if (status < 0) return status;
+    if (fd < 0) return RONDO_EBADF;
+    if (offset > INT64_MAX || len > INT64_MAX - offset) return RONDO_EINVAL;
+    if (len == 0) {
+        if (own_fd) rondo__socket_close(fd);
+        return 0;
+    }
+    return rondo__out_file(stream, fd, offset, len, own_fd);
+}
+
+int rondo_write_file(rondo_stream *stream, int fd, uint64_t offset, uint64_t len, bool own_fd) {
+    RONDO__CHECK_STREAM(stream);
+    int status = queue_file(stream, fd, offset, len, own_fd);
+    if (status == 0) return rondo__stream_taken(stream);
+    if (own_fd && fd >= 0) rondo__socket_close(fd);
+    return status;
+}
+
+void rondo__stream_end(rondo_stream *stream) {
+    rondo__out *out = stream->out;
+    if (rondo__stream_dead(stream) || (stream->flags & RONDO__ENDED)) return;
+    stream->flags |= RONDO__ENDED;
+    /* With something queued, the flush that empties the queue shuts down. */
+    if (!out || !out->first) rondo__stream_send(stream, NULL);
+}
+
+int rondo_end(rondo_stream *stream) {
+    RONDO__CHECK_STREAM(stream);
+    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
+    rondo__stream_end(stream);
+    return 0;
+}

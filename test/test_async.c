@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ways in from other threads: rondo_async wakes and coalesces, rondo_loop_post() queues. What is
- * sent before the run is not lost, what is sent while the loop falls asleep wakes it.
+ * Ways in from other threads: rondo_async wakes and coalesces, rondo_loop_post() queues. That no
+ * wake-up is lost is in test_wake.c.
  */
 #include "loop/loop.h"
 #include "trace.h"
 
-#include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
 static rondo_loop *loop;
 
-/* --- Asyncs in one thread ---------------------------------------------------------------------- */
+/* ---- Asyncs in one thread ---- */
 
 TEST(many_sends_before_the_run_are_one_callback) {
     loop = new_virtual_loop();
@@ -72,7 +70,7 @@ TEST(an_async_closed_with_a_send_pending_is_not_called) {
     end_loop(loop);
 }
 
-/* --- Asyncs from threads ----------------------------------------------------------------------- */
+/* ---- Asyncs from threads ---- */
 
 enum { SENDERS = 4 };
 static atomic_long work_done; /* by the senders, who then send */
@@ -147,7 +145,7 @@ TEST(an_async_may_be_closed_while_another_thread_is_sending) {
     }
 }
 
-/* --- Posts ------------------------------------------------------------------------------------- */
+/* ---- Posts ---- */
 
 static void post_again(rondo_loop *self, void *arg) {
     note("%s", (char *)arg);
@@ -241,114 +239,4 @@ TEST(posts_of_many_threads_all_arrive_in_order_per_sender) {
     while (arrived < SENDERS * share) rondo_loop_run(loop, RONDO_RUN_ONCE);
     for (int i = 0; i < SENDERS; i++) pthread_join(threads[i], NULL);
     end_loop(loop);
-}
-
-static void note_and_sleep(rondo_loop *self, void *arg) {
-    note("post");
-    start_timer(self, 10, note_timer, "timer");
-}
-static void *post_once(void *arg) {
-    harness_sleep_ms(2);
-    CHECK_INT(rondo_loop_post(arg, note_and_sleep, NULL), 0);
-    return NULL;
-}
-
-/* Two loops that post to each other fall asleep and wake up all the time. */
-static rondo_loop *players[2];
-static int rounds;
-static void play(rondo_loop *self, void *arg) {
-    rondo_loop *other = players[self == players[0]];
-    if (--rounds <= 0) { /* only one of the two runs at a time */
-        rondo_loop_stop(self), rondo_loop_stop(other);
-    } else {
-        CHECK_INT(rondo_loop_post(other, play, NULL), 0);
-    }
-}
-static void *play_in_thread(void *arg) {
-    CHECK_INT(rondo_loop_run(arg, RONDO_RUN_ALL), 1);
-    return NULL;
-}
-TEST(no_wake_up_is_lost_between_two_loops) {
-    rounds = harness_is_slow() ? 500 : 5000;
-    for (int i = 0; i < 2; i++) {
-        players[i] = rondo_loop_new();
-        rondo_async_new(players[i], note_async, NULL);
-    }
-    rondo_loop_post(players[0], play, NULL);
-    pthread_t thread = harness_thread(play_in_thread, players[1]);
-    play_in_thread(players[0]);
-    pthread_join(thread, NULL);
-    end_loop(players[0]);
-    end_loop(players[1]);
-}
-
-/* A post that comes just as the loop falls asleep, at every moment of its falling asleep. */
-static atomic_long about_to_sleep, round_done;
-static void say_about_to_sleep(rondo_prepare *prepare, void *arg) {
-    atomic_store(&about_to_sleep, atomic_load(&round_done) + 1);
-}
-static void end_round(rondo_loop *self, void *arg) { atomic_fetch_add(&round_done, 1); }
-static void *post_at_the_worst_time(void *arg) {
-    for (long round = 1; round <= rounds; round++) {
-        for (int i = 1; atomic_load(&about_to_sleep) < round; i++)
-            if (i % 1000 == 0) sched_yield(); /* more threads than cores */
-        for (volatile long spin = 0; spin < round % 300; spin++) {}
-        CHECK_INT(rondo_loop_post(arg, end_round, NULL), 0);
-    }
-    return NULL;
-}
-static void lost(rondo_timer *timer, void *arg) { FAIL("a wake-up was lost"); }
-TEST(no_wake_up_is_lost_while_the_loop_falls_asleep) {
-    rounds = harness_is_slow() ? 300 : 6000;
-    loop = rondo_loop_new();
-    rondo_prepare_start(rondo_prepare_new(loop), say_about_to_sleep, NULL);
-    rondo_timer *timer = rondo_timer_new(loop);
-    pthread_t thread = harness_thread(post_at_the_worst_time, loop);
-    while (atomic_load(&round_done) < rounds) {
-        long before = atomic_load(&round_done);
-        rondo_timer_start(timer, 3000, 0, lost, NULL);
-        while (atomic_load(&round_done) == before) rondo_loop_run(loop, RONDO_RUN_ONCE);
-    }
-    pthread_join(thread, NULL);
-    end_loop(loop);
-}
-
-TEST(a_wake_up_is_over_once_it_was_handled) {
-    loop = rondo_loop_new();
-    rondo_async *async = rondo_async_new(loop, note_async, NULL);
-    pthread_t thread = harness_thread(post_once, loop);
-    rondo_loop_run(loop, RONDO_RUN_ONCE);
-    rondo_unref(async);
-    rondo_loop_run(loop, RONDO_RUN_ALL);
-    pthread_join(thread, NULL);
-    CHECK_TRACE("post timer");
-    CHECK(rondo_loop_turn(loop) < 20); /* it slept again */
-    end_loop(loop);
-}
-
-/* --- Waking ------------------------------------------------------------------------------------ */
-
-static void check_no_write(rondo_loop *self, void *arg) {
-    uint64_t count;
-    for (int i = 0; i < 10; i++) rondo_loop_post(self, note_tick, "x");
-    CHECK(read(self->wake_fd, &count, sizeof count) < 0); /* it is awake: nobody needs to knock */
-}
-TEST(nobody_writes_to_a_loop_that_is_awake) {
-    loop = new_virtual_loop();
-    rondo_loop_post(loop, check_no_write, NULL);
-    rondo_loop_run(loop, RONDO_RUN_ALL);
-    CHECK_TRACE("x x x x x x x x x x");
-    rondo_loop_free(loop);
-}
-
-TEST(waking_leaves_errno_alone) {
-    uint64_t almost_full = UINT64_MAX - 1;
-    loop = new_virtual_loop();
-    CHECK_INT(write(loop->wake_fd, &almost_full, sizeof almost_full), sizeof almost_full);
-    atomic_store(&loop->asleep, true); /* so the wake-up's write fails */
-    errno = 123;
-    rondo_loop_stop(loop);
-    CHECK_INT(errno, 123);
-    rondo_loop_run(loop, RONDO_RUN_NOWAIT);
-    rondo_loop_free(loop);
 }

@@ -32,7 +32,7 @@ static int off(const char *event, rondo_emitter_cb cb, const char *arg) {
 }
 static int emit(const char *event) { return rondo_emitter_emit(subject, event, NULL); }
 
-/* --- Adding, removing -------------------------------------------------------------------------- */
+/* ---- Adding, removing ---- */
 
 TEST(listeners_run_in_the_order_of_adding_with_payload_and_arg) {
     begin();
@@ -124,7 +124,7 @@ TEST(bad_arguments_are_refused) {
     end_loop(loop);
 }
 
-/* --- During an emission ------------------------------------------------------------------------ */
+/* ---- During an emission ---- */
 
 static void add_more(rondo_emitter *self, void *payload, void *arg) {
     note("add");
@@ -235,7 +235,7 @@ TEST(after_the_emitter_is_closed_no_listener_is_called) {
     end_loop(loop);
 }
 
-/* --- The error event --------------------------------------------------------------------------- */
+/* ---- The error event ---- */
 
 static void on_error(rondo_emitter *self, int error, void *arg) {
     note("%s:%s", (char *)arg, rondo_error_name(error));
@@ -283,7 +283,7 @@ TEST(once_and_on_of_a_typed_event_share_the_inline_place) {
     end_loop(loop);
 }
 
-/* --- Events whose payload the compiler checks --------------------------------------------------- */
+/* ---- Events whose payload the compiler checks ---- */
 
 typedef struct greeting {
     const char *text;

@@ -119,7 +119,7 @@ TEST(a_descriptor_that_libev_gives_up_is_reported_to_its_owner) {
     end_loop(loop);
 }
 
-/* --- What a foreign callback may do -------------------------------------------------------------- */
+/* ---- What a foreign callback may do ---- */
 
 static void close_handle(struct ev_loop *ev, ev_io *watcher, int events) {
     note("foreign");

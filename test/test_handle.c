@@ -34,7 +34,7 @@ static rondo_loop *begin(bool started) {
     return loop;
 }
 
-/* --- Active, ref ------------------------------------------------------------------------------- */
+/* ---- Active, ref ---- */
 
 TEST(active_and_closing_say_exactly_what_is) {
     rondo_loop *loop = begin(false);
@@ -124,7 +124,7 @@ TEST(ref_and_unref_count_neither_idle_nor_closing_handles) {
     end_loop(loop);
 }
 
-/* --- Who it is --------------------------------------------------------------------------------- */
+/* ---- Who it is ---- */
 
 TEST(a_handle_knows_its_kind_site_name_and_data) {
     static const char *const kinds[] = {"timer", "prepare", "async", "signal", "emitter"};
@@ -157,7 +157,7 @@ TEST(a_name_that_finds_no_memory_changes_nothing) {
     end_loop(loop);
 }
 
-/* --- Closing ----------------------------------------------------------------------------------- */
+/* ---- Closing ---- */
 
 TEST(calls_on_a_closing_handle_are_refused_and_do_nothing) {
     rondo_loop *loop = begin(true);
@@ -276,7 +276,7 @@ TEST(a_kind_is_told_to_stop_at_once_to_finish_before_close_and_to_free_after) {
     rondo_loop_free(loop);
 }
 
-/* --- Walk and dump ----------------------------------------------------------------------------- */
+/* ---- Walk and dump ---- */
 
 static void visit(rondo_handle *handle, void *arg) {
     note("%s%s", rondo_kind(handle), rondo_is_closing(handle) ? "!" : "");

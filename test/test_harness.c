@@ -82,7 +82,14 @@ TEST_HIDDEN(hidden_timeout) {
         pause();
     }
 }
-TEST(a_test_that_hangs_is_ended) { check_run("hidden_timeout", false, "timed out after 1 s"); }
+TEST_HIDDEN(hidden_timeout_outside) {
+    CHECK(setpgid(0, getpgid(getppid())) == 0);
+    pause();
+}
+TEST(a_test_that_hangs_is_ended) {
+    check_run("hidden_timeout", false, "timed out after 1 s");
+    check_run("hidden_timeout_outside", false, "timed out after 1 s");
+}
 
 TEST_HIDDEN(hidden_exit) { exit(3); }
 TEST(a_test_that_exits_fails) { check_run("hidden_exit", false, "exit status 3"); }

@@ -19,7 +19,7 @@ static uint64_t clock_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* --- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ---- */
 
 TEST(a_loop_that_never_ran_is_freed) {
     rondo_loop *loop = rondo_loop_new();
@@ -89,7 +89,7 @@ TEST(phases_have_names_and_texts) {
     CHECK_STR(rondo_phase_text(RONDO_PHASE_none), "");
 }
 
-/* --- Running ----------------------------------------------------------------------------------- */
+/* ---- Running ---- */
 
 TEST(a_run_with_nothing_alive_returns_at_once_and_may_be_repeated) {
     rondo_loop *loop = rondo_loop_new();
@@ -205,7 +205,7 @@ TEST(after_a_fork_the_loop_is_the_parents) {
     end_loop(loop);
 }
 
-/* --- Staying alive ----------------------------------------------------------------------------- */
+/* ---- Staying alive ---- */
 
 #define CHECK_ALIVE(loop)                                 \
     CHECK(rondo_loop_alive(loop));                        \
@@ -260,7 +260,7 @@ TEST(a_handle_keeps_it_alive_while_it_is_active) {
     end_loop(loop);
 }
 
-/* --- Time -------------------------------------------------------------------------------------- */
+/* ---- Time ---- */
 
 static void look_at_time(rondo_timer *timer, void *arg) {
     rondo_loop *loop = rondo_handle_loop(timer);

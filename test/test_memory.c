@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-/* --- The hook ---------------------------------------------------------------------------------- */
+/* ---- The hook ---- */
 
 static long blocks, calls;
 static void *count_realloc(void *ptr, size_t size, void *user) {
@@ -58,7 +58,7 @@ TEST(the_hook_can_be_changed_only_while_there_is_no_loop) {
     CHECK_INT(harness_alloc_count(), count);
 }
 
-/* --- Every allocation of an operation fails once ------------------------------------------------ */
+/* ---- Every allocation of an operation fails once ---- */
 
 static rondo_loop *loop;
 
@@ -229,7 +229,7 @@ TEST(observers_are_refused_and_signals_need_no_memory) {
     CHECK_INT(sweep(start_signal, no_handle), 1);
 }
 
-/* libev allocates for watchers: its failures must come out as errors of ours, never as its abort. */
+/* libev allocates for watchers: its failures must come out as errors, never as its abort. */
 enum { CHANNELS = 24 };
 static channel channels[CHANNELS];
 static bool watch_channels(void) {

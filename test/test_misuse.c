@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * What can't be reported as an error aborts, and says which call, which handle and where it was made.
+ * What can't be reported as an error aborts, and says which call, which handle and where it was
+ * made.
  */
 #include "trace.h"
 
 static rondo_loop *loop;
 
-/* --- Handles ----------------------------------------------------------------------------------- */
+/* ---- Handles ---- */
 
 TEST_ABORTS(null_is_not_a_handle, "rondo: rondo_timer_stop: the handle is NULL") {
     rondo_timer_stop(NULL);
@@ -76,7 +77,7 @@ TEST(a_missing_callback_is_an_error_where_errors_are_returned) {
     end_loop(loop);
 }
 
-/* --- Threads ----------------------------------------------------------------------------------- */
+/* ---- Threads ---- */
 
 static void *use_timer(void *arg) {
     rondo_timer_stop(arg);
@@ -116,7 +117,7 @@ TEST(while_the_loop_does_not_run_any_thread_may_use_it) {
     end_loop(loop);
 }
 
-/* --- Loops ------------------------------------------------------------------------------------- */
+/* ---- Loops ---- */
 
 TEST_ABORTS(null_is_not_a_loop, "rondo_loop_run: the loop is NULL") {
     rondo_loop_run(NULL, RONDO_RUN_ALL);

@@ -17,7 +17,7 @@ static void begin(void) {
     CHECK_INT(rondo_loop_use_virtual_clock(loop, 1000), 0);
 }
 
-/* --- The door ---------------------------------------------------------------------------------- */
+/* ---- The door ---- */
 
 static void see(rondo_loop *self, const rondo_visit *visit, void *arg) {
     CHECK(self == loop);
@@ -131,7 +131,7 @@ TEST(a_visit_says_when_where_and_for_whom) {
     end_loop(loop);
 }
 
-/* --- Adding and removing observers -------------------------------------------------------------- */
+/* ---- Adding and removing observers ---- */
 
 static void see_once(rondo_loop *self, const rondo_visit *visit, void *arg) {
     see(self, visit, arg);
@@ -174,7 +174,7 @@ TEST(an_observer_added_in_a_callback_begins_with_the_next_one) {
     }
 }
 
-/* --- Counters ---------------------------------------------------------------------------------- */
+/* ---- Counters ---- */
 
 TEST(counters_are_exact) {
     rondo_metrics metrics;

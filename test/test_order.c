@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-/* --- The page ---------------------------------------------------------------------------------- */
+/* ---- The page ---- */
 
 static char *read_whole(const char *path) {
     FILE *file = fopen(path, "r");
@@ -108,7 +108,7 @@ TEST(order_01_the_phases_run_in_the_order_of_the_table) {
     end_loop(loop);
 }
 
-/* --- One of everything ------------------------------------------------------------------------- */
+/* ---- One of everything ---- */
 
 static struct {
     rondo_loop *loop;
@@ -161,7 +161,7 @@ static rondo_loop *begin(void) {
     return all.loop;
 }
 
-/* Runs until ME has been called, then one turn more, and compares; the async keeps the loop alive. */
+/* Runs until ME has been called, then one turn more; the async keeps the loop alive. */
 static void end(const char *rule, const char *want) {
     char quoted[256];
     rondo_loop_run(all.loop, RONDO_RUN_ONCE);

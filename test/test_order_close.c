@@ -8,7 +8,7 @@
 
 #include <signal.h>
 
-/* --- When `close` comes ------------------------------------------------------------------------ */
+/* ---- When `close` comes ---- */
 
 static rondo_loop *loop;
 static rondo_timer *victim;
@@ -90,7 +90,7 @@ TEST(order_32_close_events_come_in_the_order_of_closing) {
     rondo_loop_free(loop);
 }
 
-/* --- Siblings of one batch ----------------------------------------------------------------------*/
+/* ---- Siblings of one batch ---- */
 
 /* Two of each, both due; the one that runs first closes the other. */
 static struct {
@@ -141,7 +141,7 @@ TEST(order_33_a_handle_closed_by_another_of_its_batch_is_not_called) {
     end_loop(loop);
 }
 
-/* --- Runs --------------------------------------------------------------------------------------- */
+/* ---- Runs ---- */
 
 static void stop_it(rondo_loop *self, void *arg) { note("%s", (char *)arg), rondo_loop_stop(self); }
 TEST(order_34_a_stopped_run_finishes_its_turn_and_sleeps_no_more) {
@@ -194,7 +194,7 @@ TEST(order_35_run_modes_end_after_a_turn_or_a_callback_or_nothing_alive) {
     end_loop(loop);
 }
 
-/* --- The same every time ------------------------------------------------------------------------ */
+/* ---- The same every time ---- */
 
 static rondo_async *mixed_async;
 static channel mixed_channel;

@@ -7,7 +7,7 @@
 
 #include <signal.h>
 
-/* --- Next ticks -------------------------------------------------------------------------------- */
+/* ---- Next ticks ---- */
 
 static void tick(rondo_loop *loop) { CHECK_INT(rondo_next_tick(loop, note_tick, "tick"), 0); }
 
@@ -139,7 +139,7 @@ TEST(order_16_listeners_of_an_emitter_belong_to_the_callback_that_emits) {
     end_loop(loop);
 }
 
-/* --- Timers ------------------------------------------------------------------------------------ */
+/* ---- Timers ---- */
 
 TEST(order_17_timers_due_together_run_by_deadline_then_by_start) {
     rondo_loop *loop = new_virtual_loop();
@@ -198,7 +198,7 @@ TEST(order_20_a_zero_timer_armed_in_its_own_callback_runs_once_a_turn) {
     end_loop(loop);
 }
 
-/* --- Immediates, prepare hooks ----------------------------------------------------------------- */
+/* ---- Immediates, prepare hooks ---- */
 
 static void immediate_again(rondo_loop *loop, void *arg) {
     note("%s", (char *)arg);
@@ -240,7 +240,7 @@ TEST(order_22_prepare_hooks_run_in_start_order_and_new_ones_from_the_next_turn_o
     end_loop(loop);
 }
 
-/* --- Poll -------------------------------------------------------------------------------------- */
+/* ---- Poll ---- */
 
 /* One turn in which the channels become ready in this order. */
 static void poke_all(rondo_loop *loop, channel *channels, const char *order, const char *want) {

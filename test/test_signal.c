@@ -21,7 +21,7 @@ static rondo_signal *watch(int signum, rondo_signal_cb cb, const char *arg) {
 }
 static void turn(void) { rondo_loop_run(loop, RONDO_RUN_NOWAIT); }
 
-/* --- One handle -------------------------------------------------------------------------------- */
+/* ---- One handle ---- */
 
 static void note_number(rondo_signal *signal, int signum, void *arg) {
     note("%s", signum == SIGUSR1 ? "usr1" : signum == SIGUSR2 ? "usr2" : "?");
@@ -104,7 +104,7 @@ TEST(starting_again_replaces_what_was_watched) {
     end_loop(loop);
 }
 
-/* --- Stopping ---------------------------------------------------------------------------------- */
+/* ---- Stopping ---- */
 
 TEST(a_signal_that_is_pending_when_its_handle_stops_is_dropped) {
     loop = new_virtual_loop();
@@ -175,7 +175,7 @@ TEST(the_last_handles_of_a_batch_may_all_be_closed) {
     rondo_loop_free(loop);
 }
 
-/* --- Disposition ------------------------------------------------------------------------------- */
+/* ---- Disposition ---- */
 
 static volatile sig_atomic_t handled;
 static void former_handler(int signum) { handled++; }
@@ -235,7 +235,7 @@ TEST(the_handler_leaves_errno_alone) {
     end_loop(loop);
 }
 
-/* --- Threads ----------------------------------------------------------------------------------- */
+/* ---- Threads ---- */
 
 enum { THREADS = 3, EACH = 2 };
 static atomic_int ready, delivered;

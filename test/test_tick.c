@@ -6,7 +6,7 @@
 #include "channel.h"
 #include "trace.h"
 
-/* --- Next ticks and the budget ----------------------------------------------------------------- */
+/* ---- Next ticks and the budget ---- */
 
 static rondo_loop *loop;
 static int ticks, ticks_wanted;
@@ -104,7 +104,7 @@ TEST(ticks_of_the_top_level_wait_for_the_run) {
     end_loop(loop);
 }
 
-/* --- Immediates -------------------------------------------------------------------------------- */
+/* ---- Immediates ---- */
 
 TEST(an_immediate_can_be_taken_back_until_it_runs) {
     begin(1);
@@ -157,7 +157,7 @@ TEST(many_immediates_keep_their_order_while_the_ring_grows_and_wraps) {
     rondo_loop_free(loop);
 }
 
-/* --- Prepare hooks ----------------------------------------------------------------------------- */
+/* ---- Prepare hooks ---- */
 
 static rondo_prepare *hooks[4];
 static void close_hook(rondo_prepare *prepare, void *arg) {

@@ -16,7 +16,7 @@ static uint64_t clock_ns(void) {
     return (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec;
 }
 
-/* --- When -------------------------------------------------------------------------------------- */
+/* ---- When ---- */
 
 static void check_not_early(rondo_timer *timer, void *arg) {
     uint64_t real_ns = clock_ns(), deadline_ns = *(uint64_t *)arg;
@@ -130,7 +130,7 @@ TEST(timers_fire_until_the_end_of_the_clock) {
     end_loop(loop);
 }
 
-/* --- Repeating --------------------------------------------------------------------------------- */
+/* ---- Repeating ---- */
 
 static void repeat_5(rondo_timer *timer, void *arg) {
     uint64_t *first_ns = arg;
@@ -184,7 +184,7 @@ TEST(periods_that_were_missed_are_skipped_and_counted) {
     }
 }
 
-/* --- Starting, stopping, again ----------------------------------------------------------------- */
+/* ---- Starting, stopping, again ---- */
 
 TEST(starting_an_active_timer_re_arms_it_with_its_new_callback) {
     rondo_loop *loop = new_virtual_loop();
@@ -284,7 +284,7 @@ TEST(a_repeating_timer_may_be_stopped_in_its_callback) {
     end_loop(loop);
 }
 
-/* --- Timers that are due together and meddle with each other ------------------------------------ */
+/* ---- Timers that are due together and meddle with each other ---- */
 
 static rondo_timer *others[3];
 static void meddle(rondo_timer *timer, void *arg) {

@@ -19,7 +19,7 @@ static uint64_t next_random(void) {
 }
 static uint64_t below(uint64_t bound) { return next_random() % bound; }
 
-/* --- A million --------------------------------------------------------------------------------- */
+/* ---- A million ---- */
 
 static uint64_t fired, last_deadline_ns;
 static size_t last_index;
@@ -51,7 +51,7 @@ TEST(a_million_timers_fire_in_exact_order) {
     end_loop(loop);
 }
 
-/* --- The model --------------------------------------------------------------------------------- */
+/* ---- The model ---- */
 
 enum { ALARMS = 150 };
 
@@ -202,9 +202,9 @@ TEST(random_alarms_fire_as_a_simple_model_says) {
     CHECK(total > 10000 || harness_is_slow());
 }
 
-/* --- Corners ----------------------------------------------------------------------------------- */
+/* ---- Corners ---- */
 
-/* Deadlines around each boundary of each level's slots, set from a time just before or after one. */
+/* Deadlines around each boundary of each level's slots, set from a time around one. */
 TEST(deadlines_around_slot_boundaries_are_exact) {
     static const int64_t offsets[] = {-2, -1, 0, 1, 2};
     for (unsigned bit = 0; bit < 64; bit++) {

@@ -115,8 +115,8 @@ typedef void (*rondo_http_response_cb)(rondo_http_response *response, void *arg)
  * fields added before, and the body (copied; not sent for HEAD, 204, 304). Ends the response.
  * Returns 0; RONDO_ECLOSED when the client has gone; RONDO_ENOMEM or, above 15 MiB of body and
  * answers that wait, RONDO_ENOBUFS, when the connection had to be cut off. Not ended, nothing done:
- * RONDO_EINVAL for a status outside 200..599, a body with 204 or 304, or a content_type with CR or
- * LF; RONDO_EBUSY when the head was sent already. */
+ * RONDO_EINVAL for a status outside 200..599, a body with 204 or 304, or a content_type that
+ * is empty, longer than 255 octets or has control characters; RONDO_EBUSY when the head was sent already. */
 RONDO_API int rondo_http_response_reply(rondo_http_response *response, int status,
                                         const char *content_type, rondo_slice body);
 

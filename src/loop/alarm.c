@@ -104,7 +104,7 @@ static bool first_slot(rondo__wheel *wheel, unsigned *ret_level, uint64_t *ret_t
     return false;
 }
 
-/* Empties a slot whose time has come: what is due goes to `due`, the rest to where it belongs now. */
+/* Empties a slot whose time has come: what is due goes to `due`, the rest where it belongs now. */
 static void spread(rondo__wheel *wheel, unsigned level, uint64_t tick, uint64_t now_ns) {
     rondo__list all;
     rondo__list *slot =
@@ -190,8 +190,8 @@ void rondo__wheel_fire(rondo_loop *loop, rondo__wheel *wheel, uint64_t now_ns) {
     wheel->firing = false;
 }
 
-/* The earliest deadline in the first slot, after alarms that were pushed ahead were moved out of it;
- * UINT64_MAX when none was left. */
+/* The earliest deadline in the first slot, after alarms that were pushed ahead were moved out of
+ * it; UINT64_MAX when none was left. */
 static uint64_t scan(rondo__wheel *wheel, unsigned level, uint64_t tick) {
     uint64_t width = UINT64_C(1) << (SLOT_BITS * level), earliest = UINT64_MAX;
     rondo__list *slot =

@@ -33,9 +33,9 @@ static inline void rondo__alarm_init(rondo__alarm *alarm,
 /* Fires once at deadline_ns of rondo_loop_now_ns() or later; moves one that is set. An internal
  * alarm does not keep the loop alive by itself: its handle does. */
 void rondo__alarm_set(rondo_loop *loop, rondo__alarm *alarm, uint64_t deadline_ns);
-/* The same, delay_ms from the time that the loop last read, without reading the clock while it runs:
- * for timeouts of seconds, which may be early by as long as the turn has been busy. Cut to the end
- * of the clock. */
+/* The same, delay_ms from the time that the loop last read, without reading the clock while it
+ * runs: for timeouts of seconds, which may be early by as long as the turn has been busy. Cut to
+ * the end of the clock. */
 void rondo__alarm_set_in_ms(rondo_loop *loop, rondo__alarm *alarm, uint64_t delay_ms);
 void rondo__alarm_clear(rondo__alarm *alarm);
 static inline bool rondo__alarm_is_set(const rondo__alarm *alarm) {
@@ -57,9 +57,9 @@ typedef struct rondo__wheel {
 } rondo__wheel;
 
 void rondo__wheel_init(rondo__wheel *wheel, uint64_t now_ns);
-/* The timers phase: fires what is due at now_ns; alarms set by what fires wait for the next turn. */
+/* The timers phase: fires what is due at now_ns; alarms that this sets wait for the next turn. */
 void rondo__wheel_fire(rondo_loop *loop, rondo__wheel *wheel, uint64_t now_ns);
-/* A time before which nothing is due, and at which something is, or is near: UINT64_MAX for none. */
+/* A time before which nothing is due, and at which something is, or is near. UINT64_MAX: none. */
 uint64_t rondo__wheel_next(rondo__wheel *wheel);
 void rondo__wheel_verify(const rondo__wheel *wheel);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The loop's time: CLOCK_MONOTONIC, cached per callback, or a virtual clock that only the loop moves.
+ * The loop's time: CLOCK_MONOTONIC, cached per callback, or a virtual clock that only the loop
+ * moves.
  */
 #include <time.h>
 

@@ -29,8 +29,8 @@ void rondo__door(rondo_loop *loop, rondo_handle *handle, const rondo__event *eve
                  void *payload, void *arg);
 
 /* Something with bytes gathered that must leave after the current callback. Queued once however
- * often it is asked for; flush() must not call user functions. Flushes that are asked for while the loop
- * is corked wait until it is uncorked. */
+ * often it is asked for; flush() must not call user functions. Flushes that are asked for while
+ * the loop is corked wait until it is uncorked. */
 #include "loop/list.h"
 typedef struct rondo__flush {
     rondo__list link;

@@ -25,8 +25,8 @@ typedef struct listener_list {
     listener *entries;
 } listener_list;
 
-/* In slot->fn: slot->arg is a listener_list. Not empty, lest a linker that folds identical functions
- * makes it the same as some callback. */
+/* In slot->fn: slot->arg is a listener_list. Not empty, lest a linker that folds identical
+ * functions makes it the same as some callback. */
 static void list_marker(void) { rondo__fatal("a list of listeners was called"); }
 
 static listener_list *list_of(const rondo__slot *slot) {
@@ -82,7 +82,7 @@ static listener_list *make_list(rondo_handle *handle, rondo__slot *slot, unsigne
 int rondo__on(rondo_handle *handle, rondo__slot *slot, unsigned index, rondo__fn fn, void *arg,
               bool once) {
     if (!fn) return RONDO_EINVAL;
-    /* `close` can be listened for until it is emitted: what is added later would never be called. */
+    /* `close` can be listened for until it is emitted: later ones would never be called. */
     bool last_chance = index == RONDO__SLOT_CLOSE && !(handle->flags & RONDO__HANDLE_EMITTED);
     if (rondo__handle_closing(handle) && !last_chance) return RONDO_ECLOSED;
     listener_list *list = list_of(slot);

@@ -9,7 +9,8 @@
 
 #include "loop/handle.h"
 
-/* index: the slot's place in handle->once; RONDO__SLOT_NAMED for slots that have none. Return values as of RONDO_DECLARE_EVENT. */
+/* index: the slot's place in handle->once; RONDO__SLOT_NAMED for slots that have none. Return
+ * values as of RONDO_DECLARE_EVENT. */
 int rondo__on(rondo_handle *handle, rondo__slot *slot, unsigned index, rondo__fn fn, void *arg,
               bool once);
 int rondo__off(rondo_handle *handle, rondo__slot *slot, unsigned index, rondo__fn fn, void *arg);

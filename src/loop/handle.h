@@ -46,7 +46,7 @@ typedef struct rondo__kind {
     size_t size;
     /* rondo_close(): stop all activity at once, give back descriptors. No user callbacks here. */
     void (*stop)(rondo_handle *handle);
-    /* Closing phase, before `close`: complete pending requests with RONDO_ECANCELED. May be NULL. */
+    /* Closing phase, before `close`: completes pending requests with RONDO_ECANCELED. Or NULL. */
     void (*finish)(rondo_handle *handle);
     /* After `close`: drop what the handle owns. NULL: nothing but its memory. */
     void (*free)(rondo_handle *handle);
@@ -69,8 +69,8 @@ enum {
 #define RONDO__MAGIC_ALIVE 0x52ad0001u
 #define RONDO__MAGIC_DEAD 0xdead0001u
 
-/* What every call looks at stands last, next to the fields of the kind that come after it: re-arming
- * one of a million timers is a matter of cache lines. */
+/* What every call looks at stands last, next to the fields of the kind that come after it:
+ * re-arming one of a million timers is a matter of cache lines. */
 struct rondo_handle {
     rondo__list link; /* loop->handles */
     rondo__task task; /* for the closing phase */
@@ -92,10 +92,11 @@ struct rondo_handle {
 
 /* A new handle, zeroed behind its base, linked and idle; NULL when out of memory. */
 void *rondo__handle_new(rondo_loop *loop, const rondo__kind *kind, const char *site);
-/* The same on memory of the caller's, for kinds with `recycle`. Everything behind the base is left as it is. */
+/* The same on memory of the caller's, for kinds with `recycle`. Everything behind the base is left
+ * as it is. */
 void rondo__handle_init(rondo_handle *handle, rondo_loop *loop, const rondo__kind *kind,
                         const char *site);
-/* Undoes rondo__handle_new() of a handle that no user has seen yet: no `close`, memory freed now. */
+/* Undoes rondo__handle_new() of a handle that no user has seen yet: no `close`, freed now. */
 void rondo__handle_discard(rondo_handle *handle);
 
 /* Active or not: counted into the loop's reasons to live. Idempotent. */

@@ -44,8 +44,8 @@ static void take_asyncs(rondo_loop *loop) {
     rondo__list_splice_back(&loop->inbox.async_ready, &taken);
 }
 
-/* Leaves `sent` set, so that from now on sending does nothing. It may be on the stack, where it can't
- * be taken out alone; and a sender that has set `sent` may be just about to push it. */
+/* Leaves `sent` set, so that from now on sending does nothing. It may be on the stack, where it
+ * can't be taken out alone; and a sender that has set `sent` may be just about to push it. */
 static void async_stop(rondo_handle *handle) {
     rondo_async *async = (rondo_async *)handle;
     bool was_sent = atomic_exchange(&async->sent, true);
@@ -172,8 +172,8 @@ int rondo_loop_post(rondo_loop *loop, rondo_post_cb cb, void *arg) {
     rondo__inbox *inbox = &loop->inbox;
     rondo__post *post = rondo__alloc(sizeof *post);
     if (!post) return RONDO_ENOMEM;
-    /* Counted before it can be seen, for the loop counts down; but only what will be queued, for the
-     * loop may go to sleep for the sake of what is counted. */
+    /* Counted before it can be seen, for the loop counts down; but only what will be queued, for
+     * the loop sleeps for the sake of what is counted, and nobody would wake it. */
     size_t count = atomic_load(&inbox->post_count);
     do {
         if (count >= atomic_load(&inbox->post_limit)) {

@@ -4,8 +4,8 @@
  * pops what is pending last in first out, so each batch is pushed to the front of a list, which
  * restores the kernel's order; then the batch joins loop->ready.
  *
- * Watchers of other libraries (rondo_loop_ev) run inside libev, which offers no hook around a single
- * one of them: they pass the door together, one visit a batch (docs/decisions/0002).
+ * Watchers of other libraries (rondo_loop_ev) run inside libev, which offers no hook around a
+ * single one of them: they pass the door together, one visit a batch (docs/decisions/0002).
  */
 #include "loop/io.h"
 

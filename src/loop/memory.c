@@ -77,9 +77,9 @@ void rondo__memory_pin(int change) {
     RONDO_ASSERT(now >= 0);
 }
 
-/* libev aborts when it gets NULL, and it must not abort for what the user's hook refused. So when the
- * hook says no, malloc(3) is asked, which on Linux practically always has some; whoever made libev
- * allocate looks at libev_starved afterwards and reports RONDO_ENOMEM. */
+/* libev aborts when it gets NULL, and it must not abort for what the user's hook refused. So when
+ * the hook says no, malloc(3) is asked, which on Linux practically always has some; whoever made
+ * libev allocate looks at libev_starved afterwards and reports RONDO_ENOMEM. */
 static libev_block *libev_block_new(size_t size) {
     libev_block *block = rondo__alloc(sizeof *block + size);
     bool from_libc = !block;

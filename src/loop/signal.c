@@ -3,9 +3,9 @@
  * Signals. libev ties a signal to one loop of the process; here any number of loops and handles may
  * watch one. The handler only marks the signal in every loop that wants it and wakes that loop.
  *
- * The table of loops is static, so the handler never reads freed memory. A loop that leaves it waits
- * until no handler on another thread is using its place; it blocks all signals meanwhile, so it
- * can't wait for itself.
+ * The table of loops is static, so the handler never reads freed memory. A loop that leaves it
+ * waits until no handler on another thread is using its place; it blocks all signals meanwhile, so
+ * it can't wait for itself.
  */
 #include <rondo/signal.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A loop's part in signal handling. The process-wide part, the handler and its table of loops, is in
- * signal.c. Internal.
+ * A loop's part in signal handling. The process-wide part, the handler and its table of loops, is
+ * in signal.c. Internal.
  */
 #ifndef RONDO__SIGNALS_H
 #define RONDO__SIGNALS_H

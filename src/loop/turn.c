@@ -2,7 +2,8 @@
  *
  * The ring: one turn, phase after phase as RONDO_PHASES says, and rondo_loop_run() around it. Each
  * phase takes what was there when it began; what callbacks add to its own queue waits for the next
- * turn. docs/order.md numbers the rules that follow from this file, and test/test_order.c proves them.
+ * turn. docs/order.md numbers the rules that follow from this file, and names the tests that prove
+ * them.
  */
 #include <unistd.h>
 
@@ -87,8 +88,8 @@ static void run_ready(rondo_loop *loop) {
     for (rondo__list *link; (link = rondo__list_pop_front(&batch));) {
         rondo__io *io = RONDO__OF(link, rondo__io, ready);
         int events = rondo__io_reported(io), watched = rondo__io_watched(io);
-        /* Whoever stops watching leaves the batch. In it and not watched: the kernel refused the fd,
-         * and libev gave it up. Its owner must hear of that, and finds rondo__io_watched() 0. */
+        /* Whoever stops watching leaves the batch. In it and not watched: the kernel refused the
+         * fd, and libev gave it up. Its owner must hear of that: rondo__io_watched() is 0. */
         if (watched) events &= watched;
         if (events) io->run(loop, io, events);
         rondo__settle(loop);

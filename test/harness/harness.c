@@ -213,6 +213,7 @@ static bool run_forked(const struct harness_test *test) {
     bool in_time = wait_for_child(pid, &status);
     kill(-pid, SIGKILL); /* also the strays of a test that has ended */
     if (!in_time) {
+        kill(pid, SIGKILL); /* itself may have left the group */
         waitpid(pid, &status, 0);
     }
     sigprocmask(SIG_SETMASK, &old, NULL);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * No wake-up is lost: see wake.c for the two flags that make it so. A race of a few instructions is
+ * not met by chance, so each side is stopped in the middle, as by a debugger, and the other acts.
+ */
+#define _GNU_SOURCE
+#include "loop/loop.h"
+#include "trace.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static rondo_loop *loop;
+
+/* ---- Instruction by instruction ---- */
+
+/* A child that does something to its copy of the loop and is stopped after so many instructions of
+ * it. 0 when it is through before that. The eventfd is shared with us. */
+static pid_t child_stopped_after(int instructions, void (*something)(void)) {
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0) _exit(77);
+        kill(getpid(), SIGSTOP);
+        something();
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    if (!WIFSTOPPED(status)) SKIP("ptrace is not allowed here");
+    for (; instructions > 0; instructions--) {
+        if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) < 0) SKIP("ptrace can't step here");
+        CHECK(waitpid(child, &status, 0) == child);
+        if (WIFEXITED(status)) return 0;
+    }
+    return child;
+}
+
+/* Whether it comes to its end without sleeping for long. */
+static bool ends_at_once(pid_t child) {
+    int status;
+    long long deadline_ms = harness_now_ms() + 100;
+    CHECK_INT(ptrace(PTRACE_CONT, child, NULL, NULL), 0);
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        if (harness_now_ms() < deadline_ms) {
+            usleep(500);
+        } else {
+            kill(child, SIGKILL);
+            waitpid(child, &status, 0);
+            return false;
+        }
+    }
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return true;
+}
+
+static bool flag_of(pid_t child, atomic_bool *flag) {
+    bool value = false;
+    struct iovec local = {&value, sizeof value}, remote = {flag, sizeof value};
+    CHECK_INT(process_vm_readv(child, &local, 1, &remote, 1, 0), 1);
+    return value;
+}
+static void set_flag_of(pid_t child, atomic_bool *flag) {
+    bool value = true;
+    struct iovec local = {&value, sizeof value}, remote = {flag, sizeof value};
+    CHECK_INT(process_vm_writev(child, &local, 1, &remote, 1, 0), 1);
+}
+
+static bool knocked(void) {
+    uint64_t count;
+    return read(loop->wake_fd, &count, sizeof count) == sizeof count;
+}
+
+/* One side of the wake-up sets its own flag, then looks at the other side's. After how many
+ * instructions has it looked? Up to then it heeds a flag that is set, from then on it does not.
+ * ret_own_flag: whether its own flag is set by then, as it must be. */
+static int looks_after(bool (*heeds)(int instructions, bool *ret_own_flag), bool *ret_own_flag) {
+    int low = 0, high = 64; /* it heeds at low, not at high */
+    bool own;
+    CHECK(heeds(0, &own) && !own);
+    while (heeds(high, &own)) {
+        low = high;
+        high *= 2;
+        CHECK(high < 100000);
+    }
+    *ret_own_flag = own;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (heeds(middle, &own)) {
+            low = middle;
+        } else {
+            high = middle;
+            *ret_own_flag = own;
+        }
+    }
+    return high;
+}
+
+static void check_order(bool (*heeds)(int instructions, bool *ret_own_flag)) {
+    if (harness_is_slow()) SKIP("it is about the instructions of the plain program");
+    for (int try = 0; try < 3; try++) { /* on a busy machine a child may only seem to sleep */
+        bool own_flag;
+        int instructions = looks_after(heeds, &own_flag);
+        if (own_flag) return;
+        if (try == 2) FAIL("it looks before it has set its flag, at instruction %d", instructions);
+    }
+}
+
+static void fall_asleep(void) {
+    loop->now_ns = rondo__clock_ns();
+    rondo__poll_wait(loop, 3600 * UINT64_C(1000000000));
+}
+/* `woken` is set, and nobody knocks: does it stay awake? */
+static bool sleeper_heeds(int instructions, bool *ret_asleep) {
+    pid_t child = child_stopped_after(instructions, fall_asleep);
+    CHECK(child > 0);
+    *ret_asleep = flag_of(child, &loop->asleep);
+    set_flag_of(child, &loop->woken);
+    return ends_at_once(child);
+}
+TEST(a_loop_says_that_it_sleeps_before_it_looks_whether_it_was_woken) {
+    loop = rondo_loop_new();
+    rondo__poll_wait(loop, 0); /* the kernel knows the eventfd */
+    check_order(sleeper_heeds);
+    rondo_loop_free(loop);
+}
+
+static void wake_it(void) { rondo__wake(loop); }
+/* The loop falls asleep: does the sender knock? */
+static bool sender_heeds(int instructions, bool *ret_woken) {
+    pid_t child = child_stopped_after(instructions, wake_it);
+    *ret_woken = true;
+    if (child == 0) return knocked(); /* it was through: too late to ask */
+    *ret_woken = flag_of(child, &loop->woken);
+    set_flag_of(child, &loop->asleep);
+    CHECK(ends_at_once(child));
+    return knocked();
+}
+TEST(a_sender_says_that_it_woke_the_loop_before_it_looks_whether_it_sleeps) {
+    loop = rondo_loop_new();
+    check_order(sender_heeds);
+    rondo_loop_free(loop);
+}
+
+/* ---- Two threads ---- */
+
+static void note_and_sleep(rondo_loop *self, void *arg) {
+    note("post");
+    start_timer(self, 10, note_timer, "timer");
+}
+static void *post_once(void *arg) {
+    harness_sleep_ms(2);
+    CHECK_INT(rondo_loop_post(arg, note_and_sleep, NULL), 0);
+    return NULL;
+}
+TEST(a_wake_up_is_over_once_it_was_handled) {
+    loop = rondo_loop_new();
+    rondo_async *async = rondo_async_new(loop, note_async, NULL);
+    pthread_t thread = harness_thread(post_once, loop);
+    rondo_loop_run(loop, RONDO_RUN_ONCE);
+    rondo_unref(async);
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+    pthread_join(thread, NULL);
+    CHECK_TRACE("post timer");
+    CHECK(rondo_loop_turn(loop) < 20); /* it slept again */
+    end_loop(loop);
+}
+
+/* Two loops that post to each other fall asleep and wake up all the time. */
+static rondo_loop *players[2];
+static int rounds;
+static void play(rondo_loop *self, void *arg) {
+    rondo_loop *other = players[self == players[0]];
+    if (--rounds <= 0) { /* only one of the two runs at a time */
+        rondo_loop_stop(self), rondo_loop_stop(other);
+    } else {
+        CHECK_INT(rondo_loop_post(other, play, NULL), 0);
+    }
+}
+static void *play_in_thread(void *arg) {
+    CHECK_INT(rondo_loop_run(arg, RONDO_RUN_ALL), 1);
+    return NULL;
+}
+TEST(no_wake_up_is_lost_between_two_loops) {
+    rounds = harness_is_slow() ? 500 : 5000;
+    for (int i = 0; i < 2; i++) {
+        players[i] = rondo_loop_new();
+        rondo_async_new(players[i], note_async, NULL);
+    }
+    rondo_loop_post(players[0], play, NULL);
+    pthread_t thread = harness_thread(play_in_thread, players[1]);
+    play_in_thread(players[0]);
+    pthread_join(thread, NULL);
+    end_loop(players[0]);
+    end_loop(players[1]);
+}
+
+/* ---- One thread ---- */
+
+static void check_no_write(rondo_loop *self, void *arg) {
+    for (int i = 0; i < 10; i++) rondo_loop_post(self, note_tick, "x");
+    CHECK(!knocked()); /* it is awake */
+}
+TEST(nobody_writes_to_a_loop_that_is_awake) {
+    loop = new_virtual_loop();
+    rondo_loop_post(loop, check_no_write, NULL);
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+    CHECK_TRACE("x x x x x x x x x x");
+    rondo_loop_free(loop);
+}
+
+TEST(waking_leaves_errno_alone) {
+    uint64_t almost_full = UINT64_MAX - 1;
+    loop = new_virtual_loop();
+    CHECK_INT(write(loop->wake_fd, &almost_full, sizeof almost_full), sizeof almost_full);
+    atomic_store(&loop->asleep, true); /* so the wake-up's write fails */
+    errno = 123;
+    rondo_loop_stop(loop);
+    CHECK_INT(errno, 123);
+    rondo_loop_run(loop, RONDO_RUN_NOWAIT);
+    rondo_loop_free(loop);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A request: the parser's state, the octets of the head, the body's state. Taken from a
+ * free list at a request's first octet, and back when both sides have let go of it: the connection
+ * (it is through with the message, or gone) and the response (the application has ended it).
+ * Internal.
+ */
+#ifndef RONDO__HTTP_REQUEST_H
+#define RONDO__HTTP_REQUEST_H
+
+#include <rondo/http.h>
+#include <string.h>
+
+#include "http/parser.h"
+#include "http/shared.h"
+#include "http/trailer_scan.h"
+
+/* Room for heads, and behind them for the fields of the response, before memory is allocated. */
+#define RONDO__ARENA_BYTES 2048
+/* How a body is framed. */
+enum { RONDO__BODY_NONE, RONDO__BODY_LENGTH, RONDO__BODY_CHUNKS };
+
+/* rondo_http_request.flags */
+enum {
+    RONDO__REQUEST_CLOSE = 1 << 0,     /* the client wants, or has, to close after this one */
+    RONDO__REQUEST_EXPECTS = 1 << 1,   /* Expect: 100-continue, not answered yet */
+    RONDO__REQUEST_HEAD = 1 << 2,      /* the method is HEAD */
+    RONDO__REQUEST_PAUSED = 1 << 3,    /* the application wants no more of the body for now */
+    RONDO__REQUEST_TRAILERS = 1 << 4,  /* the last chunk has been read */
+    RONDO__REQUEST_OVER = 1 << 5,      /* the body is complete, and that was not told yet */
+    RONDO__REQUEST_TIMED = 1 << 6,     /* since_ns is set, and the alarm */
+    RONDO__REQUEST_ALLOCATED = 1 << 7, /* head or out are */
+    RONDO__REQUEST_BY_CONN = 1 << 8,   /* in use by the connection */
+    RONDO__REQUEST_BY_APP = 1 << 9     /* in use by the response */
+};
+
+#define RONDO__REQUEST_MAGIC 0x52ad4854u
+
+struct rondo_http_request {
+    uint32_t magic;
+    uint16_t flags;
+    uint8_t minor;
+    uint8_t body; /* RONDO__BODY_* */
+    rondo__http *http;
+    rondo_http_request *next;      /* in the free list */
+    struct rondo__http_conn *conn; /* NULL: gone */
+    rondo_http_response *response; /* NULL: ended */
+    /* ---- the head ---- */
+    char *head; /* the arena, or an allocation */
+    uint32_t head_len, head_size;
+    uint32_t method_len;         /* 0: its end has not arrived yet */
+    uint32_t target, target_len; /* offset and length */
+    uint32_t path;               /* offset of the path, within the target or at its end */
+    uint32_t fields;             /* offset of the first field line */
+    uint32_t field_count;
+    uint32_t cursor, cursor_at; /* the number of a field, and the offset of its line */
+    /* ---- the fields of the answer, formatted ---- */
+    char *out; /* behind the head in the arena, or an allocation */
+    uint32_t out_len, out_size;
+    /* ---- the body ---- */
+    uint64_t body_seen; /* decoded octets */
+    uint64_t body_left; /* with RONDO__BODY_LENGTH */
+    uint64_t since_ns;  /* the head's first octet; the body's last, or since when it is awaited */
+    uint64_t rate_from_ns, rate_from_seen; /* where the average begins; see timeouts.c */
+    size_t framing; /* octets of chunk framing that no data has paid for; see body.c */
+    size_t trailer_len;
+    rondo__trailer_scan trailers;
+    rondo_http_data_cb on_data;
+    void *data_arg;
+    rondo_http_end_cb on_end;
+    void *end_arg;
+    /* ---- not cleared for the next one ---- */
+    rondo__parser parser;
+    char arena[RONDO__ARENA_BYTES];
+};
+
+/* NULL when out of memory. In use by the connection. */
+rondo_http_request *rondo__request_take(rondo__http *http, struct rondo__http_conn *conn);
+/* RONDO__REQUEST_BY_CONN or _BY_APP lets go. */
+void rondo__request_release(rondo_http_request *request, unsigned by);
+
+/* Sees to it that the head may become len octets long, of at most `most`: false when out of memory. */
+bool rondo__request_grow(rondo_http_request *request, size_t len, size_t most);
+/* Appends octets to the head: false when out of memory. */
+static inline bool rondo__request_append(rondo_http_request *request, const char *data, size_t len,
+                                         size_t most) {
+    size_t needed = request->head_len + len;
+    if (needed > request->head_size && !rondo__request_grow(request, needed, most)) return false;
+    memcpy(request->head + request->head_len, data, len);
+    request->head_len = (uint32_t)needed;
+    return true;
+}
+/* Room for len more octets of the answer's fields: 0, RONDO_ENOBUFS beyond 16 KiB, RONDO_ENOMEM. */
+int rondo__request_out(rondo_http_request *request, size_t len, char **ret_room);
+
+/* ---- head_check.c ---- */
+
+/* The head is complete and the parser has accepted it: everything that the parser does not check.
+ * Finds the target and how the body is framed. 0, or the status of a refusal. */
+int rondo__head_check(rondo_http_request *request, const rondo_http_limits *limits);
+/* Looks for the end of the method in the first octets of a request. Its length; 0: it is not there
+ * yet; or a negative status. */
+int rondo__head_method(const char *data, size_t len);
+/* What the version says that the parser would not take: 505 for HTTP/d.d, else 400. */
+int rondo__head_version(const rondo_http_request *request);
+
+#endif

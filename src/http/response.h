@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A response: a handle that is the application's until it has ended it. Small, since as many are
+ * out as are answered in one turn: the fields that it is given are kept in its request. Internal.
+ */
+#ifndef RONDO__HTTP_RESPONSE_H
+#define RONDO__HTTP_RESPONSE_H
+
+#include <rondo/http.h>
+
+#include "http/connection.h"
+#include "loop/handle.h"
+
+/* How the octets of an answer are framed (RFC 9112 section 6). */
+typedef enum rondo__framing {
+    RONDO__FRAMING_NONE,   /* 204, 304: no body, and nothing is said about one */
+    RONDO__FRAMING_LENGTH, /* Content-Length */
+    RONDO__FRAMING_CHUNKS, /* Transfer-Encoding: chunked */
+    RONDO__FRAMING_CLOSE   /* until the connection closes: for HTTP/1.0 */
+} rondo__framing;
+
+struct rondo_http_response {
+    rondo_handle base;
+    rondo_http_request *request; /* NULL: ended */
+    rondo_http_response *next;   /* in the free list */
+    rondo_http_response_cb on_drain, on_aborted;
+    void *drain_arg, *aborted_arg;
+    uint64_t left;   /* octets that the length promised and that were not written yet */
+    uint64_t sent;   /* octets of body that were written */
+    uint16_t status; /* 0 until the head was sent */
+    uint8_t framing;
+    bool bodyless; /* HEAD, 204, 304: what is written is dropped */
+};
+
+/* For a request whose head is complete: NULL when out of memory. site: where the server was made. */
+rondo_http_response *rondo__response_take(rondo_http_request *request, const char *site);
+
+/* The client takes data again; the client has gone. From the loop only. */
+void rondo__response_drained(rondo_http_response *response);
+void rondo__response_aborted(rondo_http_response *response);
+
+/* Ends the response with the status, and its name as text. */
+void rondo__response_plain(rondo_http_response *response, int status);
+
+/* The body of a response whose head was begun with length `len`: octets of a regular file, moved by
+ * sendfile(2). Ends the response. The fd is closed if own_fd, whatever happens. For HEAD nothing is
+ * sent. Returns 0; RONDO_ECLOSED when the client has gone; or why the connection had to be cut. */
+int rondo__http_response_file(rondo_http_response *response, int fd, uint64_t offset, uint64_t len,
+                              bool own_fd);
+
+extern const rondo__kind rondo__response_kind;
+
+/* The connection, if there still is one that takes data. Not for a response that has been ended. */
+static inline rondo__http_conn *rondo__response_conn(const rondo_http_response *response) {
+    rondo__http_conn *conn = response->request->conn;
+    return conn && rondo__conn_alive(conn) ? conn : NULL;
+}
+/* Whether len more octets may be queued; asked before anything of them is. */
+bool rondo__response_fits(const rondo__http_conn *conn, size_t len);
+/* The application has ended it; the same when what was sent is not a whole answer. */
+void rondo__response_finish(rondo_http_response *response);
+void rondo__response_break(rondo_http_response *response);
+
+/* ---- response_head.c ---- */
+
+/* Queues a whole answer of the server's own, after which the connection is closed: false when it
+ * can't. */
+bool rondo__response_refuse(rondo__http_conn *conn, int status, bool is_head);
+
+/* ---- status.c ---- */
+
+/* "Not Found"; "" for a status without a name. Static. */
+const char *rondo__http_reason(int status);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Heads of answers, written by hand straight into the stream's queue, and the calls that send them:
+ * the application's reply and begin, and refusals of the server's own.
+ */
+#include <rondo/error.h>
+#include <rondo/handle.h>
+#include <rondo/stream.h>
+#include <string.h>
+
+#include "http/response.h"
+
+/* What rondo__stream_reserve() gives at most. */
+#define RESERVE_MOST ((size_t)8192)
+/* All of a head but the application's fields: the status line with the longest reason, Date, the
+ * longest Content-Type, Content-Length or Transfer-Encoding, Connection, the empty line. */
+#define HEAD_MOST ((size_t)208 + RONDO__TYPE_MOST)
+
+typedef struct answer_head {
+    int status;
+    bool typed; /* with the media type of rondo__http_use_type() */
+    rondo__framing framing;
+    uint64_t length;        /* with RONDO__FRAMING_LENGTH */
+    rondo_slice connection; /* a whole line, or empty */
+    rondo_slice fields;     /* of the application */
+} answer_head;
+
+/* ---- writing ---- */
+
+static inline char *put(char *at, rondo_slice text) {
+    if (text.len > 0) memcpy(at, text.data, text.len); /* text may be NULL else */
+    return at + text.len;
+}
+#define PUT(at, literal) put((at), rondo_slice_of(literal, sizeof(literal) - 1))
+
+static inline char *put_decimal(char *at, uint64_t number) {
+    char digits[20], *first = digits + sizeof digits;
+    do {
+        *--first = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    size_t len = (size_t)(digits + sizeof digits - first);
+    for (size_t i = 0; i < len; i++) at[i] = first[i];
+    return at + len;
+}
+
+/* The status line, Date and Content-Type, of which ok_head holds the most part. */
+static inline char *put_first_lines(rondo__http *http, char *at, const answer_head *head) {
+    if (!http->date_fresh) rondo__http_refresh_date(http);
+    size_t len = RONDO__DATE_LINE_LEN;
+    if (head->typed) len += sizeof "Content-Type: \r\n" - 1 + http->type_len;
+    if (head->status == 200) {
+        memcpy(at, http->ok_head, RONDO__OK_LINE_LEN + len);
+        return at + RONDO__OK_LINE_LEN + len;
+    }
+    at = PUT(at, "HTTP/1.1 ");
+    at = put_decimal(at, (uint64_t)head->status);
+    *at++ = ' ';
+    at = put(at, rondo_slice_text(rondo__http_reason(head->status)));
+    at = PUT(at, "\r\n");
+    return put(at, rondo_slice_of(http->ok_head + RONDO__OK_LINE_LEN, len));
+}
+
+static inline char *put_own_fields(rondo__http *http, char *at, const answer_head *head) {
+    at = put_first_lines(http, at, head);
+    if (head->framing == RONDO__FRAMING_LENGTH) {
+        at = PUT(at, "Content-Length: ");
+        at = put_decimal(at, head->length);
+        at = PUT(at, "\r\n");
+    } else if (head->framing == RONDO__FRAMING_CHUNKS) {
+        at = PUT(at, "Transfer-Encoding: chunked\r\n");
+    }
+    return put(at, head->connection);
+}
+
+/* A head that is too long to be reserved: with long fields of the application's. */
+static int send_long(rondo__http_conn *conn, const answer_head *head) {
+    char *room = rondo__stream_reserve(conn->stream, HEAD_MOST);
+    if (!room) return RONDO_ENOMEM;
+    char *end = put_own_fields(conn->server->http, room, head);
+    int result = rondo__stream_commit(conn->stream, (size_t)(end - room));
+    if (result >= 0) result = rondo_write(conn->stream, head->fields);
+    if (result >= 0) result = rondo_write(conn->stream, rondo_slice_of("\r\n", 2));
+    if (result < 0) rondo__conn_cut(conn); /* a part of it is queued */
+    return result;
+}
+
+/* Queues the head, and the body with it if that is small or else after it. As rondo_write(). */
+static inline int send_all(rondo__http_conn *conn, const answer_head *head, rondo_slice body) {
+    size_t want = HEAD_MOST + head->fields.len;
+    bool body_too = want + body.len <= RESERVE_MOST;
+    int result;
+    if (want > RESERVE_MOST) {
+        result = send_long(conn, head);
+    } else {
+        char *room = rondo__stream_reserve(conn->stream, body_too ? want + body.len : want);
+        if (!room) return RONDO_ENOMEM;
+        char *at = put_own_fields(conn->server->http, room, head);
+        at = put(at, head->fields);
+        at = PUT(at, "\r\n");
+        if (body_too) at = put(at, body);
+        result = rondo__stream_commit(conn->stream, (size_t)(at - room));
+    }
+    if (result < 0 || body_too || body.len == 0) return result;
+    result = rondo_write(conn->stream, body);
+    if (result < 0) rondo__conn_cut(conn); /* without its head it would be the next answer's */
+    return result;
+}
+
+/* ---- refusals ---- */
+
+bool rondo__response_refuse(rondo__http_conn *conn, int status, bool is_head) {
+    char text[64], *end = put_decimal(text, (uint64_t)status);
+    *end++ = ' ';
+    end = put(end, rondo_slice_text(rondo__http_reason(status)));
+    *end++ = '\n';
+    answer_head refusal = {
+        .status = status,
+        .typed = rondo__http_use_type(conn->server->http, "text/plain") == 0,
+        .framing = RONDO__FRAMING_LENGTH,
+        .length = (uint64_t)(end - text),
+        .connection = rondo_slice_of("Connection: close\r\n", 19),
+    };
+    return send_all(conn, &refusal, rondo_slice_of(text, is_head ? 0 : refusal.length)) >= 0;
+}
+
+/* ---- answers ---- */
+
+/* What the head says about the connection, and what will become of it. */
+static inline rondo_slice connection_line(rondo__http_conn *conn,
+                                          const rondo_http_request *request) {
+    /* A client that waits to be asked for the body may send it or not after an answer: where the
+     * next request begins can't be known (RFC 9110 section 10.1.1). */
+    if (conn->server->draining || (request->flags & RONDO__REQUEST_EXPECTS))
+        conn->flags |= RONDO__CONN_CLOSE;
+    if (conn->flags & RONDO__CONN_CLOSE) return rondo_slice_of("Connection: close\r\n", 19);
+    return request->minor > 0 ? rondo_slice_of(NULL, 0)
+                              : rondo_slice_of("Connection: keep-alive\r\n", 24);
+}
+
+static inline bool has_no_body(int status) { return status == 204 || status == 304; }
+
+/* Sends the head, and the body with it. length -1: not known. */
+static inline int send_answer(rondo_http_response *response, rondo__http_conn *conn, int status,
+                              bool typed, int64_t length, rondo_slice body) {
+    const rondo_http_request *request = response->request;
+    answer_head answer = {.status = status, .typed = typed};
+    if (has_no_body(status)) {
+        answer.framing = RONDO__FRAMING_NONE;
+    } else if (length >= 0) {
+        answer.framing = RONDO__FRAMING_LENGTH;
+        answer.length = (uint64_t)length;
+    } else if (request->minor > 0) {
+        answer.framing = RONDO__FRAMING_CHUNKS;
+    } else {
+        answer.framing = RONDO__FRAMING_CLOSE;
+        conn->flags |= RONDO__CONN_CLOSE;
+    }
+    answer.connection = connection_line(conn, request);
+    answer.fields = rondo_slice_of(request->out, request->out_len);
+    int result = send_all(conn, &answer, body);
+    if (result <= 0) {
+        /* Closed behind our back, as by rondo_loop_close_all(), nothing can be reserved either. */
+        if (result < 0) return rondo_is_closing(conn->stream) ? RONDO_ECLOSED : result;
+        conn->flags |= RONDO__CONN_FULL;
+    }
+    conn->flags |= RONDO__CONN_ANSWERED;
+    response->bodyless |= answer.framing == RONDO__FRAMING_NONE;
+    response->status = (uint16_t)status;
+    response->framing = (uint8_t)answer.framing;
+    response->left = answer.length;
+    if (answer.framing == RONDO__FRAMING_NONE) response->bodyless = true;
+    return 0;
+}
+
+static inline int check_status(const rondo_http_response *response, int status, bool has_body) {
+    if (status < 200 || status > 599 || (has_body && has_no_body(status))) return RONDO_EINVAL;
+    return response->status != 0 ? RONDO_EBUSY : 0;
+}
+
+int rondo_http_response_reply(rondo_http_response *response, int status, const char *content_type,
+                              rondo_slice body) {
+    RONDO__CHECK(response, &rondo__response_kind);
+    if (!response->request) return RONDO_ECLOSED;
+    int result = check_status(response, status, body.len > 0);
+    if (result == 0 && content_type)
+        result = rondo__http_use_type(response->request->http, content_type);
+    if (result < 0) return result;
+    rondo__http_conn *conn = rondo__response_conn(response);
+    if (!conn) {
+        rondo__response_finish(response);
+        return RONDO_ECLOSED;
+    }
+    rondo_slice sent = response->bodyless ? rondo_slice_of(NULL, 0) : body;
+    result =
+        sent.len <= RESERVE_MOST || rondo__response_fits(conn, sent.len)
+            ? send_answer(response, conn, status, content_type != NULL, (int64_t)body.len, sent)
+            : RONDO_ENOBUFS;
+    if (result < 0) {
+        rondo__response_break(response);
+        return result;
+    }
+    response->sent = sent.len;
+    rondo__response_finish(response);
+    return 0;
+}
+
+int rondo_http_response_begin(rondo_http_response *response, int status, int64_t length) {
+    RONDO__CHECK(response, &rondo__response_kind);
+    if (!response->request) return RONDO_ECLOSED;
+    int result = check_status(response, status, length > 0);
+    if (result < 0) return result;
+    if (length < -1) return RONDO_EINVAL;
+    rondo__http_conn *conn = rondo__response_conn(response);
+    if (!conn) return RONDO_ECLOSED;
+    result = send_answer(response, conn, status, false, length, rondo_slice_of(NULL, 0));
+    if (result == 0) rondo__conn_arm_write(conn);
+    return result;
+}
+
+void rondo__response_plain(rondo_http_response *response, int status) {
+    const char *reason = rondo__http_reason(status);
+    rondo_http_response_reply(response, status, "text/plain", rondo_slice_text(reason));
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * HTTP servers: a listener whose connections they take, limits, and the ends: at once by
+ * rondo_close(), or gently by draining.
+ */
+#include "http/server.h"
+
+#include <rondo/error.h>
+#include <rondo/server.h>
+
+#include "http/connection.h"
+#include "loop/assert.h"
+#include "net/server.h"
+
+/* Turns for which a draining server may go on accepting while connections keep coming out of the
+ * kernel's queue: closing the listener would reset them. */
+#define DRAIN_TURNS 64
+
+/* Less would not hold a request line. */
+#define HEAD_BYTES_LEAST ((size_t)256)
+#define HEAD_BYTES_MOST ((size_t)1 << 30)
+
+static rondo_http_server *server_of(rondo_handle *handle) {
+    return (rondo_http_server *)(void *)handle;
+}
+
+/* ---- life ---- */
+
+static void cut_connections(rondo_http_server *server) {
+    for (rondo__list *link = server->conns.next, *next; link != &server->conns; link = next) {
+        next = link->next;
+        rondo__conn_cut(RONDO__OF(link, rondo__http_conn, link));
+    }
+}
+
+static void stop(rondo_handle *handle) {
+    rondo_http_server *server = server_of(handle);
+    rondo__task_cancel(&server->drain_task);
+    rondo__alarm_clear(&server->deadline);
+    rondo_close(server->listener);
+    cut_connections(server);
+}
+
+/* The streams were closed before the server, so their turn in the closing phase came before. */
+static void finish(rondo_handle *handle) {
+    rondo_http_server *server = server_of(handle);
+    RONDO_ASSERT(rondo__list_empty(&server->conns) && server->conn_count == 0);
+    RONDO_ASSERT(!server->listener);
+}
+
+static const rondo__kind kind = {
+    .name = "http server",
+    .size = sizeof(rondo_http_server),
+    .stop = stop,
+    .finish = finish,
+};
+
+static void on_listener_close(rondo_handle *listener, void *arg) {
+    (void)listener;
+    ((rondo_http_server *)arg)->listener = NULL;
+}
+
+static void on_connection(rondo_server *listener, rondo_stream *stream, void *owner) {
+    rondo_http_server *server = owner;
+    (void)listener;
+    server->accepted++;
+    rondo__conn_new(server, stream);
+}
+
+static const rondo__acceptor acceptor = {.connection = on_connection,
+                                         .room = sizeof(rondo__http_conn)};
+
+static void on_drain_turn(rondo_loop *loop, rondo__task *task);
+static void on_deadline(rondo_loop *loop, rondo__alarm *alarm);
+
+rondo_http_server *rondo_http_server_new_at(rondo_loop *loop, const char *site) {
+    rondo__http *http = rondo__http_of(loop);
+    rondo_http_server *server = http ? rondo__handle_new(loop, &kind, site) : NULL;
+    if (!server) return NULL;
+    server->http = http;
+    server->listener = rondo_server_new_at(loop, site);
+    if (!server->listener) {
+        rondo__handle_discard(&server->base);
+        return NULL;
+    }
+    rondo__list_init(&server->conns);
+    rondo__task_init(&server->drain_task, on_drain_turn);
+    rondo__alarm_init(&server->deadline, on_deadline);
+    rondo_http_server_set_limits(server, &(rondo_http_limits){0});
+    rondo__server_take(server->listener, &acceptor, server);
+    rondo_unref(server->listener); /* whether the loop goes on is up to this handle */
+    rondo_on_close(server->listener, on_listener_close, server); /* the first: can't fail */
+    return server;
+}
+
+int rondo_http_server_on_request(rondo_http_server *server, rondo_http_request_cb cb, void *arg) {
+    RONDO__CHECK(server, &kind);
+    if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
+    server->on_request = cb;
+    server->request_arg = arg;
+    return 0;
+}
+
+int rondo_http_server_listen(rondo_http_server *server, const char *host, uint16_t port) {
+    RONDO__CHECK(server, &kind);
+    if (rondo__handle_closing(&server->base) || !server->listener || server->draining)
+        return RONDO_ECLOSED;
+    int result = rondo_server_listen(server->listener, host, port);
+    if (result == 0) rondo__handle_activate(&server->base);
+    return result;
+}
+
+uint16_t rondo_http_server_port(const rondo_http_server *server) {
+    RONDO__CHECK(server, &kind);
+    return server->listener ? rondo_server_port(server->listener) : 0;
+}
+
+int rondo_http_server_address(const rondo_http_server *server, char *text, size_t size) {
+    RONDO__CHECK(server, &kind);
+    return server->listener ? rondo_server_address(server->listener, text, size) : RONDO_ECLOSED;
+}
+
+/* ---- limits ---- */
+
+void rondo_http_server_set_limits(rondo_http_server *server, const rondo_http_limits *limits) {
+    RONDO__CHECK(server, &kind);
+    rondo_http_limits *own = &server->limits;
+#define SET(field, type, value, what) own->field = limits->field ? limits->field : (type)(value);
+    RONDO_HTTP_LIMITS(SET)
+#undef SET
+    if (own->head_bytes < HEAD_BYTES_LEAST) own->head_bytes = HEAD_BYTES_LEAST;
+    if (own->head_bytes > HEAD_BYTES_MOST) own->head_bytes = HEAD_BYTES_MOST;
+}
+
+void rondo_http_server_get_limits(const rondo_http_server *server, rondo_http_limits *ret_limits) {
+    RONDO__CHECK(server, &kind);
+    *ret_limits = server->limits;
+}
+
+/* ---- draining ---- */
+
+/* Nothing is left to wait for. */
+static void close_if_drained(rondo_http_server *server) {
+    if (server->draining && !server->listener && server->conn_count == 0) rondo_close(server);
+}
+
+void rondo__http_server_lost(rondo_http_server *server) {
+    RONDO_ASSERT(server->conn_count > 0);
+    server->conn_count--;
+    close_if_drained(server);
+}
+
+/* Once a turn, after the poll phase of the turn before. */
+static void on_drain_turn(rondo_loop *loop, rondo__task *task) {
+    rondo_http_server *server = RONDO__OF(task, rondo_http_server, drain_task);
+    bool quiet = server->drain_turns > 1 && server->accepted == server->accepted_before;
+    server->accepted_before = server->accepted;
+    if (server->listener && !quiet && server->drain_turns++ < DRAIN_TURNS) {
+        rondo__defer(loop, task);
+        return;
+    }
+    if (!server->listener) {
+        close_if_drained(server);
+    } else if (!rondo_is_closing(server->listener)) {
+        rondo_close(server->listener);
+        rondo__defer(loop, task); /* it is gone in the next turn */
+    }
+}
+
+static void on_deadline(rondo_loop *loop, rondo__alarm *alarm) {
+    (void)loop;
+    rondo_close(RONDO__OF(alarm, rondo_http_server, deadline));
+}
+
+int rondo_http_server_drain(rondo_http_server *server, uint64_t deadline_ms) {
+    RONDO__CHECK(server, &kind);
+    rondo_loop *loop = server->base.loop;
+    if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
+    if (deadline_ms > 0) rondo__alarm_set_in_ms(loop, &server->deadline, deadline_ms);
+    if (server->draining) return 0;
+    server->draining = true;
+    for (rondo__list *link = server->conns.next, *next; link != &server->conns; link = next) {
+        next = link->next;
+        rondo__conn_drain(RONDO__OF(link, rondo__http_conn, link));
+    }
+    rondo__defer(loop, &server->drain_task);
+    return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The struct of an HTTP server. Internal.
+ */
+#ifndef RONDO__HTTP_SERVER_H
+#define RONDO__HTTP_SERVER_H
+
+#include <rondo/http.h>
+
+#include "http/shared.h"
+#include "loop/alarm.h"
+#include "loop/handle.h"
+
+struct rondo_http_server {
+    rondo_handle base;
+    rondo__http *http;
+    rondo_server *listener; /* NULL once it has closed */
+    rondo_http_request_cb on_request;
+    void *request_arg;
+    rondo__list conns;
+    size_t conn_count;
+    rondo_http_limits limits;
+    /* ---- draining ---- */
+    bool draining;
+    unsigned drain_turns;     /* for which the listener is kept open still */
+    uint64_t accepted;        /* connections, ever */
+    uint64_t accepted_before; /* in the last turn looked at */
+    rondo__task drain_task;
+    rondo__alarm deadline;
+};
+
+/* A connection of the server has gone. */
+void rondo__http_server_lost(rondo_http_server *server);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One alarm for each connection. States set it when they begin, at the soonest time at which
+ * something could be wrong, and it is not cleared when they end: when it fires, it looks at what the
+ * connection is waiting for now, and is set again for that. So octets that arrive cost no alarm.
+ *
+ *   idle     the next request: closed             (idle_timeout_ms)
+ *   head     the end of a head: 408               (head_timeout_ms, in all)
+ *   body     octets of a body: 408                (body_timeout_ms since the last, body_min_rate)
+ *   writing  the client to take its answer: cut   (write_timeout_ms without a single octet)
+ *   closing  the client to close: cut             (linger_ms)
+ */
+#include <rondo/loop.h>
+#include <rondo/stream.h>
+
+#include "http/connection.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+/* The average rate of a body counts from here on, so that a slow start is no offence. */
+#define RATE_AFTER_NS (10 * NS_PER_S)
+/* Drained servers' idle connections: how long a request that is on its way may take to arrive. */
+#define DRAIN_GRACE_MS 100
+
+static rondo_loop *loop_of(const rondo__http_conn *conn) { return conn->server->base.loop; }
+
+static uint64_t ns_of(uint64_t ms) {
+    uint64_t ns;
+    return __builtin_mul_overflow(ms, NS_PER_MS, &ns) ? RONDO__ALARM_UNSET / 2 : ns;
+}
+
+/* Sets the alarm for ms from now, and notes since when that counts. */
+static void start(rondo__http_conn *conn, uint64_t ms) {
+    rondo__alarm_set_in_ms(loop_of(conn), &conn->alarm, ms);
+    conn->since_ns = conn->alarm.deadline_ns - ns_of(ms);
+    conn->flags &= (uint16_t)~RONDO__CONN_MARKED;
+}
+
+/* ---- the states ---- */
+
+static uint64_t idle_ms(const rondo__http_conn *conn) {
+    const rondo_http_limits *limits = &conn->server->limits;
+    if (!conn->server->draining) return limits->idle_timeout_ms;
+    /* A connection that has not asked anything yet is about to; others have had their answers. */
+    uint64_t grace_ms = conn->requests == 0 ? limits->linger_ms : DRAIN_GRACE_MS;
+    return grace_ms < limits->idle_timeout_ms ? grace_ms : limits->idle_timeout_ms;
+}
+
+void rondo__conn_arm_idle(rondo__http_conn *conn) {
+    /* The answer may not have left yet: the first look is for that. */
+    uint64_t ms = idle_ms(conn), write_ms = conn->server->limits.write_timeout_ms;
+    start(conn, conn->requests > 0 && write_ms < ms ? write_ms : ms);
+}
+
+void rondo__conn_arm_head(rondo__http_conn *conn) {
+    if (conn->request->flags & RONDO__REQUEST_TIMED) return; /* from its first octet on */
+    start(conn, conn->server->limits.head_timeout_ms);
+    conn->request->flags |= RONDO__REQUEST_TIMED;
+    conn->request->since_ns = conn->since_ns;
+}
+
+void rondo__conn_arm_closing(rondo__http_conn *conn) {
+    const rondo_http_limits *limits = &conn->server->limits;
+    start(conn, conn->flags & RONDO__CONN_FINISHED ? limits->linger_ms : limits->write_timeout_ms);
+}
+
+static bool is_awaited(const rondo_http_request *request) {
+    unsigned not_now = RONDO__REQUEST_PAUSED | RONDO__REQUEST_OVER | RONDO__REQUEST_EXPECTS;
+    return (request->flags & RONDO__REQUEST_TIMED) && !(request->flags & not_now);
+}
+
+/* When the body has taken too long, if not a single octet more arrives until then. */
+static uint64_t body_due(const rondo__http_conn *conn) {
+    const rondo_http_request *request = conn->request;
+    const rondo_http_limits *limits = &conn->server->limits;
+    uint64_t due = request->since_ns + ns_of(limits->body_timeout_ms);
+    uint64_t octets = request->body_seen - request->rate_from_seen;
+    uint64_t earned = octets / limits->body_min_rate;
+    if (earned < RATE_AFTER_NS / NS_PER_S) earned = RATE_AFTER_NS / NS_PER_S;
+    if (earned < UINT64_MAX / NS_PER_S / 4) {
+        uint64_t rate_due = request->rate_from_ns + earned * NS_PER_S;
+        if (rate_due < due) due = rate_due;
+    }
+    return due;
+}
+
+void rondo__conn_arm_body(rondo__http_conn *conn) {
+    rondo_http_request *request = conn->request;
+    rondo_loop *loop = loop_of(conn);
+    request->since_ns = rondo_loop_now_ns(loop);
+    if (!(request->flags & RONDO__REQUEST_TIMED)) {
+        request->flags |= RONDO__REQUEST_TIMED;
+        request->rate_from_ns = request->since_ns;
+        request->rate_from_seen = request->body_seen;
+        uint64_t due = body_due(conn);
+        if (due < conn->alarm.deadline_ns) rondo__alarm_set(loop, &conn->alarm, due);
+    }
+}
+
+/* From now on the client has write_timeout_ms to take another octet. */
+static void mark(rondo__http_conn *conn, uint64_t bytes_out, uint64_t now_ns) {
+    conn->flags |= RONDO__CONN_MARKED;
+    conn->marked_out = bytes_out;
+    conn->since_ns = now_ns;
+}
+
+void rondo__conn_arm_write(rondo__http_conn *conn) {
+    rondo_stream_figures figures;
+    if (conn->flags & RONDO__CONN_MARKED) return; /* being watched */
+    rondo_stream_get_figures(conn->stream, &figures);
+    mark(conn, figures.bytes_out, rondo_loop_now_ns(loop_of(conn)));
+    uint64_t due = conn->since_ns + ns_of(conn->server->limits.write_timeout_ms);
+    if (due < conn->alarm.deadline_ns) rondo__alarm_set(loop_of(conn), &conn->alarm, due);
+}
+
+/* ---- the alarm ---- */
+
+/* Something is queued: has the client taken a single octet since the mark? When to look again; 0: it
+ * was cut off. The alarm may have fired for something else, long before the time is over. */
+static uint64_t look_at_writing(rondo__http_conn *conn, uint64_t now_ns) {
+    rondo_stream_figures figures;
+    rondo_stream_get_figures(conn->stream, &figures);
+    if (!(conn->flags & RONDO__CONN_MARKED) || conn->marked_out != figures.bytes_out)
+        mark(conn, figures.bytes_out, now_ns);
+    uint64_t due = conn->since_ns + ns_of(conn->server->limits.write_timeout_ms);
+    if (due > now_ns) return due;
+    rondo__conn_cut(conn);
+    return 0;
+}
+
+/* The state's own deadline; RONDO__ALARM_UNSET when it has none. */
+static uint64_t state_due(const rondo__http_conn *conn) {
+    const rondo_http_limits *limits = &conn->server->limits;
+    switch (conn->state) {
+    case RONDO__CONN_IDLE: return conn->since_ns + ns_of(idle_ms(conn));
+    case RONDO__CONN_HEAD: return conn->request->since_ns + ns_of(limits->head_timeout_ms);
+    case RONDO__CONN_BODY: return is_awaited(conn->request) ? body_due(conn) : RONDO__ALARM_UNSET;
+    case RONDO__CONN_CLOSING: return conn->since_ns + ns_of(limits->linger_ms);
+    default: return RONDO__ALARM_UNSET;
+    }
+}
+
+static void state_is_over(rondo__http_conn *conn) {
+    if (conn->state == RONDO__CONN_IDLE)
+        rondo__conn_shut(conn);
+    else if (conn->state == RONDO__CONN_CLOSING)
+        rondo__conn_cut(conn);
+    else
+        rondo__conn_refuse(conn, 408);
+}
+
+void rondo__conn_alarm(rondo_loop *loop, rondo__alarm *alarm) {
+    rondo__http_conn *conn = RONDO__OF(alarm, rondo__http_conn, alarm);
+    uint64_t now_ns = rondo_loop_now_ns(loop), next = RONDO__ALARM_UNSET;
+    if (conn->state == RONDO__CONN_GONE) return;
+    bool writing = rondo__stream_queued(conn->stream) > 0;
+    if (writing && conn->state == RONDO__CONN_IDLE && conn->server->draining && !conn->rest) {
+        rondo__conn_shut(conn); /* what is queued is sent */
+        return;
+    }
+    if (writing) {
+        next = look_at_writing(conn, now_ns);
+        if (next == 0) return;
+    } else if (conn->flags & RONDO__CONN_MARKED) {
+        conn->flags &= (uint16_t)~RONDO__CONN_MARKED;
+        conn->since_ns = now_ns; /* only now does it wait for nothing but the client's next word */
+    }
+    bool waits = conn->state == RONDO__CONN_IDLE || conn->state == RONDO__CONN_CLOSING;
+    uint64_t due = writing && waits ? RONDO__ALARM_UNSET : state_due(conn);
+    if (due <= now_ns) {
+        state_is_over(conn);
+        return;
+    }
+    if (due < next) next = due;
+    if (next != RONDO__ALARM_UNSET) rondo__alarm_set(loop, &conn->alarm, next);
+}

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every limit and timeout of RONDO_HTTP_LIMITS, each reached, and each kept just below. Time is the
+ * virtual clock's.
+ */
+#define _GNU_SOURCE
+#include "http_peer.h"
+
+#include <stdarg.h>
+
+#define POST(fields) "POST / HTTP/1.1\r\nHost: a\r\n" fields "\r\n"
+#define CHUNKED POST("Transfer-Encoding: chunked\r\n")
+
+static int aborts;
+
+static void end_it(rondo_http_response *response, void *arg) {
+    (void)arg;
+    aborts++;
+    rondo_http_response_end(response);
+}
+
+static void reply_end(rondo_http_request *request, void *arg) {
+    (void)request;
+    CHECK_INT(rondo_http_response_reply(arg, 200, NULL, rondo_slice_text("ok")), 0);
+}
+
+/* Answers when the body is complete. */
+static void on_request(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    (void)arg;
+    rondo_http_request_on_end(request, reply_end, response);
+    rondo_http_response_on_aborted(response, end_it, NULL);
+}
+
+/* A text with a run of len times c where the format has %s. */
+static char *padded(const char *format, char c, size_t len) {
+    char *run = malloc(len + 1), *text = NULL;
+    CHECK(run != NULL);
+    memset(run, c, len);
+    run[len] = '\0';
+    CHECK(asprintf(&text, format, run) >= 0);
+    free(run);
+    return text;
+}
+
+typedef enum sending { WHOLE, SPELLED, PIECES } sending;
+
+/* Sends text on a connection of its own; what must be answered, and closed unless it is 200. */
+static void expect(const rondo_http_limits *limits, const char *request, const char *statuses,
+                   sending how) {
+    web_host web;
+    web_peer peer;
+    web_open(&web, on_request, NULL, limits);
+    peer_open(&web, &peer);
+    size_t len = strlen(request);
+    if (how == SPELLED) {
+        peer_spell(&web, &peer, request, len);
+    } else {
+        size_t step = how == PIECES ? 1000 : len;
+        for (size_t at = 0; at < len; at += step) {
+            peer_send(&web, &peer, request + at, len - at < step ? len - at : step);
+            web_turns(&web, 1);
+        }
+        peer_pump(&web, &peer);
+    }
+    CHECK_STR(peer_statuses(&peer), statuses);
+    bool refused = strcmp(statuses, "200") != 0;
+    CHECK_INT(peer.ended, refused);
+    CHECK_INT(peer_has(&peer, "Connection: close\r\n"), refused);
+    CHECK(!peer.reset);
+    peer_close(&peer);
+    web_close(&web);
+}
+
+static void expect_all(const rondo_http_limits *limits, char *request, const char *statuses) {
+    expect(limits, request, statuses, WHOLE);
+    expect(limits, request, statuses, PIECES);
+    if (!harness_is_slow() || strlen(request) < 2000) expect(limits, request, statuses, SPELLED);
+    free(request);
+}
+
+TEST(defaults) {
+    web_host web;
+    rondo_http_limits limits = {0};
+    web_open(&web, NULL, NULL, NULL);
+    rondo_http_server_get_limits(web.server, &limits);
+#define IS_DEFAULT(field, type, value, what) CHECK_INT(limits.field, value);
+    RONDO_HTTP_LIMITS(IS_DEFAULT)
+#undef IS_DEFAULT
+    limits = (rondo_http_limits){.body_bytes = 5, .head_bytes = 1};
+    rondo_http_server_set_limits(web.server, &limits);
+    rondo_http_server_get_limits(web.server, &limits);
+    CHECK_INT(limits.body_bytes, 5);
+    CHECK_INT(limits.head_bytes, 256);
+    CHECK_INT(limits.linger_ms, 2000);
+    web_close(&web);
+}
+
+TEST(target_bytes) {
+    rondo_http_limits limits = {.target_bytes = 100};
+    expect_all(&limits, padded("GET /%s HTTP/1.1\r\nHost: a\r\n\r\n", 'x', 99), "200");
+    expect_all(&limits, padded("GET /%s HTTP/1.1\r\nHost: a\r\n\r\n", 'x', 100), "414");
+    expect_all(&limits, padded("GET /%s HTTP/1.1\r\nHost: a\r\n\r\n", 'x', 40000), "414");
+    expect_all(&limits, padded("GET /%s", 'x', 200), "414"); /* before its end has come */
+    limits.head_bytes = 400;
+    limits.target_bytes = 1000;
+    expect_all(&limits, padded("GET /%s", 'x', 500), "414"); /* longer than a head may be */
+}
+
+TEST(head_bytes) {
+    rondo_http_limits limits = {.head_bytes = 500};
+    size_t around = strlen("GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n");
+    expect_all(&limits, padded("GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", 'x', 500 - around),
+               "200");
+    expect_all(&limits, padded("GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", 'x', 501 - around),
+               "431");
+    expect_all(&limits, padded("GET / HTTP/1.1\r\nHost: a\r\nX: %s", 'x', 500), "431");
+    expect_all(&limits, padded("GET / HTTP/1.1\r\nHost: a\r\n%s", 'x', 5000), "431");
+    /* Heads that need memory of their own. */
+    limits.head_bytes = 0;
+    expect_all(&limits, padded("GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", 'x', 16000), "200");
+    expect_all(&limits, padded("GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", 'x', 16384), "431");
+}
+
+static char *with_fields(const char *before, int count, const char *after) {
+    char *text = malloc(strlen(before) + (size_t)count * 16 + strlen(after) + 1), *at;
+    CHECK(text != NULL);
+    at = stpcpy(text, before);
+    for (int i = 0; i < count; i++) at += sprintf(at, "X-%d: y\r\n", i % 1000);
+    strcpy(at, after);
+    return text;
+}
+
+TEST(header_count) {
+    rondo_http_limits limits = {.header_count = 10};
+    expect_all(&limits, with_fields("GET / HTTP/1.1\r\nHost: a\r\n", 9, "\r\n"), "200");
+    expect_all(&limits, with_fields("GET / HTTP/1.1\r\nHost: a\r\n", 10, "\r\n"), "431");
+    expect_all(&limits, with_fields("GET / HTTP/1.1\r\nHost: a\r\n", 5000, "\r\n"), "431");
+    limits.header_count = 0;
+    expect_all(&limits, with_fields("GET / HTTP/1.1\r\nHost: a\r\n", 127, "\r\n"), "200");
+    expect_all(&limits, with_fields("GET / HTTP/1.1\r\nHost: a\r\n", 128, "\r\n"), "431");
+}
+
+TEST(trailers) {
+    rondo_http_limits limits = {.header_count = 10, .head_bytes = 500};
+    expect_all(&limits, with_fields(CHUNKED "0\r\n", 10, "\r\n"), "200");
+    expect_all(&limits, with_fields(CHUNKED "0\r\n", 11, "\r\n"), "431");
+    expect_all(&limits, with_fields(CHUNKED "0\r\n", 5000, "\r\n"), "431");
+    expect_all(&limits, padded(CHUNKED "0\r\nX: %s\r\n\r\n", 'x', 493), "200");
+    expect_all(&limits, padded(CHUNKED "0\r\nX: %s\r\n\r\n", 'x', 494), "431");
+    expect_all(&limits, padded(CHUNKED "0\r\nX: %s", 'x', 5000), "431");
+}
+
+TEST(body_bytes) {
+    rondo_http_limits limits = {.body_bytes = 10};
+    expect_all(&limits, padded(POST("Content-Length: 10\r\n") "%s", 'x', 10), "200");
+    expect_all(&limits, padded(POST("Content-Length: 11\r\n") "%s", 'x', 11), "413");
+    expect_all(&limits, padded(POST("Content-Length: 18446744073709551615\r\n") "%s", 'x', 1),
+               "413");
+    expect_all(&limits, padded(CHUNKED "4\r\nabcd\r\n6\r\n%s\r\n0\r\n\r\n", 'x', 6), "200");
+    expect_all(&limits, padded(CHUNKED "b\r\n%s", 'x', 1), "413"); /* its size tells */
+    expect_all(&limits, padded(CHUNKED "4\r\nabcd\r\n7\r\n%s", 'x', 1), "413");
+    expect_all(&limits, padded(CHUNKED "4\r\nabcd\r\nffffffffffffffff\r\n%s", 'x', 1), "413");
+    CHECK(aborts > 0);
+}
+
+TEST(chunk_extension_bytes) {
+    rondo_http_limits limits = {.chunk_extension_bytes = 100};
+    expect_all(&limits, padded(CHUNKED "1;%s\r\nx\r\n0\r\n\r\n", 'a', 90), "200");
+    expect_all(&limits, padded(CHUNKED "1;%s\r\nx\r\n0\r\n\r\n", 'a', 110), "400");
+    expect_all(&limits, padded(CHUNKED "1;%s", 'a', 5000), "400");
+    expect_all(&limits, padded(CHUNKED "0;%s\r\n\r\n", 'a', 110), "400");
+    expect_all(&limits, padded(CHUNKED "%s1\r\nx\r\n0\r\n\r\n", '0', 110), "400");
+}
+
+/* Chunks that are nearly all extension are bounded together; small chunks alone are fine. */
+TEST(chunk_extension_bytes_in_all) {
+    rondo_http_limits limits = {.chunk_extension_bytes = 200};
+    char small[6 * 3000 + 128], wasteful[64 * 30 + 128];
+    char *at = stpcpy(small, CHUNKED), *end = stpcpy(wasteful, CHUNKED);
+    for (int i = 0; i < 3000; i++) at = stpcpy(at, "1\r\nx\r\n");
+    for (int i = 0; i < 30; i++) end = stpcpy(end, "1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nx\r\n");
+    strcpy(at, "0\r\n\r\n");
+    strcpy(end, "0\r\n\r\n");
+    expect(&limits, small, "200", WHOLE);
+    expect(&limits, small, "200", PIECES);
+    expect(&limits, wasteful, "400", WHOLE);
+    expect(&limits, wasteful, "400", PIECES);
+}
+
+TEST(empty_lines_before_a_request) {
+    char text[256] = "";
+    for (int i = 0; i < 16; i++) strcat(text, "\r\n");
+    strcat(text, GET("/"));
+    expect(NULL, text, "200", WHOLE);
+    expect(NULL, text, "200", SPELLED);
+    memmove(text + 2, text, strlen(text) + 1);
+    memcpy(text, "\r\n", 2);
+    expect(NULL, text, "400", WHOLE);
+    expect(NULL, text, "400", SPELLED);
+}
+
+/* ---- numbers of requests and connections ---- */
+
+TEST(requests_per_connection) {
+    rondo_http_limits limits = {.requests_per_connection = 3};
+    web_host web;
+    web_peer peer;
+    web_open(&web, reply_target, NULL, &limits);
+    peer_ask(&web, &peer, GET("/") GET("/"));
+    CHECK(!peer_has(&peer, "Connection"));
+    peer_say(&web, &peer, GET("/") GET("/"));
+    CHECK_STR(peer_statuses(&peer), "200,200,200");
+    CHECK_INT(peer_count(&peer, "Connection: close\r\n"), 1);
+    CHECK(peer.ended && !peer.reset);
+    peer_close(&peer);
+    web_close(&web);
+}
+
+TEST(connections) {
+    rondo_http_limits limits = {.connections = 3};
+    web_host web;
+    web_peer peers[5];
+    web_open(&web, reply_target, NULL, &limits);
+    for (int i = 0; i < 5; i++) {
+        peer_ask(&web, &peers[i], i < 3 ? GET("/") : "");
+        CHECK_INT(peers[i].ended, i >= 3);
+    }
+    peer_close(&peers[0]);
+    web_turns(&web, 3);
+    web_peer another;
+    peer_ask(&web, &another, GET("/"));
+    CHECK_STR(peer_statuses(&another), "200");
+    peer_close(&another);
+    for (int i = 1; i < 5; i++) peer_close(&peers[i]);
+    web_close(&web);
+}
+
+/* ---- time ---- */
+
+/* What a client sends, how long it lasts, and what it gets then. */
+static void wait_for(const rondo_http_limits *limits, const char *request, uint64_t ms,
+                     const char *statuses) {
+    web_host web;
+    web_peer peer;
+    web_open(&web, on_request, NULL, limits);
+    peer_ask(&web, &peer, request);
+    size_t before = peer.len;
+    web_advance(&web, ms - 10);
+    peer_pump(&web, &peer);
+    CHECK(!peer.ended);
+    CHECK_INT(peer.len, before);
+    web_advance(&web, 20);
+    peer_pump(&web, &peer);
+    CHECK_STR(peer_statuses(&peer), statuses);
+    CHECK(peer.ended && !peer.reset);
+    peer_close(&peer);
+    web_close(&web);
+}
+
+TEST(idle_timeout) {
+    rondo_http_limits limits = {.idle_timeout_ms = 5000};
+    wait_for(&limits, "", 5000, "");
+    wait_for(&limits, "\r\n\r\n", 5000, ""); /* empty lines are not a request */
+    wait_for(&limits, GET("/"), 5000, "200");
+    wait_for(NULL, "", 75000, "");
+    wait_for(NULL, GET("/"), 75000, "200"); /* longer than write_timeout_ms */
+}
+
+TEST(idle_timeout_begins_anew) {
+    rondo_http_limits limits = {.idle_timeout_ms = 5000};
+    web_host web;
+    web_peer peer;
+    web_open(&web, reply_target, NULL, &limits);
+    peer_open(&web, &peer);
+    for (int i = 0; i < 4; i++) {
+        web_advance(&web, 4000);
+        peer_say(&web, &peer, GET("/"));
+    }
+    CHECK_STR(peer_statuses(&peer), "200,200,200,200");
+    web_advance(&web, 5100);
+    peer_pump(&web, &peer);
+    CHECK(peer.ended);
+    peer_close(&peer);
+    web_close(&web);
+}
+
+TEST(head_timeout) {
+    rondo_http_limits limits = {.head_timeout_ms = 3000};
+    wait_for(&limits, "G", 3000, "408");
+    wait_for(&limits, "GET / HTTP/1.1\r\nHost: a\r\n", 3000, "408");
+    wait_for(&limits, GET("/") "GET", 3000, "200,408");
+}
+
+/* In all: a drip feed doesn't hold it (slowloris). */
+TEST(head_timeout_is_for_the_whole_head) {
+    rondo_http_limits limits = {.head_timeout_ms = 3000};
+    web_host web;
+    web_peer peer;
+    web_open(&web, reply_target, NULL, &limits);
+    peer_ask(&web, &peer, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    for (int i = 0; i < 28; i++) {
+        web_advance(&web, 100);
+        peer_say(&web, &peer, "x");
+        CHECK(!peer.ended);
+    }
+    web_advance(&web, 300);
+    peer_pump(&web, &peer);
+    CHECK_STR(peer_statuses(&peer), "408");
+    CHECK(peer.ended);
+    peer_close(&peer);
+    web_close(&web);
+}
+
+TEST(body_timeout) {
+    rondo_http_limits limits = {.body_timeout_ms = 3000};
+    wait_for(&limits, POST("Content-Length: 5\r\n"), 3000, "408");
+    wait_for(&limits, POST("Content-Length: 5\r\n") "abc", 3000, "408");
+    wait_for(&limits, CHUNKED "5\r\nab", 3000, "408");
+    wait_for(&limits, POST("Expect: 100-continue\r\nContent-Length: 5\r\n"), 3000, "100,408");
+    CHECK_INT(aborts, 4);
+}
+
+/* Silence: each octet gives more time, as long as the average is right. */
+/* The body's clock begins with the body, whatever the head has used up of its own. */
+TEST(body_timeout_after_a_slow_head) {
+    rondo_http_limits limits = {.body_timeout_ms = 6000};
+    web_host web;
+    web_peer peer;
+    web_open(&web, on_request, NULL, &limits);
+    peer_ask(&web, &peer, "POST / HTTP/1.1\r\nHost: a\r\n");
+    web_advance(&web, 5000);
+    peer_say(&web, &peer, "Content-Length: 5\r\n\r\nab");
+    web_advance(&web, 5900);
+    peer_pump(&web, &peer);
+    CHECK(!peer.ended);
+    web_advance(&web, 200);
+    peer_pump(&web, &peer);
+    CHECK_STR(peer_statuses(&peer), "408");
+    peer_close(&peer);
+    web_close(&web);
+}
+
+TEST(body_timeout_begins_anew) {
+    rondo_http_limits limits = {.body_timeout_ms = 3000, .body_min_rate = 1};
+    web_host web;
+    web_peer peer;
+    web_open(&web, on_request, NULL, &limits);
+    peer_ask(&web, &peer, POST("Content-Length: 100\r\n"));
+    for (int i = 0; i < 10; i++) {
+        web_advance(&web, 2500);
+        peer_say(&web, &peer, "0123456789");
+        CHECK_INT(peer.ended, false);
+    }
+    CHECK_STR(peer_statuses(&peer), "200");
+    peer_close(&peer);
+    web_close(&web);
+}
+
+/* Enough for body_timeout_ms, but too slow on the average. */
+TEST(body_min_rate) {
+    rondo_http_limits limits = {.body_min_rate = 10};
+    web_host web;
+    web_peer peer;
+    int seconds = 0;
+    web_open(&web, on_request, NULL, &limits);
+    peer_ask(&web, &peer, POST("Content-Length: 1000\r\n"));
+    for (; seconds < 60 && !peer.ended; seconds++) {
+        peer_say(&web, &peer, seconds < 20 ? "012345678901" : "012345678"); /* 12/s, then 9/s */
+        web_advance(&web, 1000);
+        peer_pump(&web, &peer);
+    }
+    CHECK(seconds >= 58 || (seconds > 20 && peer.ended)); /* 240 octets + 9/s is short after 60 s */
+    CHECK_STR(peer_statuses(&peer), peer.ended ? "408" : "");
+    web_advance(&web, 5000);
+    peer_pump(&web, &peer);
+    CHECK_STR(peer_statuses(&peer), "408");
+    peer_close(&peer);
+    web_close(&web);
+}
+
+TEST(body_min_rate_not_in_the_first_ten_seconds) {
+    wait_for(NULL, POST("Content-Length: 1000\r\n") "x", 10000, "408");
+}
+
+static rondo_http_request *held;
+static int resumes;
+
+static void on_piece(rondo_http_request *request, rondo_slice chunk, void *arg) {
+    (void)chunk, (void)arg;
+    held = request;
+    rondo_http_request_pause(request);
+}
+static void pausing_request(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    on_request(request, response, arg);
+    rondo_http_request_on_data(request, on_piece, NULL);
+}
+
+/* A pause is the application's own time. */
+TEST(pause_stops_the_body_clock) {
+    web_host web;
+    web_peer peer;
+    web_open(&web, pausing_request, NULL, NULL);
+    char *much = padded(POST("Content-Length: 100000\r\n") "%s", 'x', 50000);
+    peer_ask(&web, &peer, much); /* octets of before the pause earn no time after it */
+    free(much);
+    while (rondo_http_request_resume(held) == 0 && peer.len == 0) { /* all but the pause */
+        web_turns(&web, 3);
+        if (++resumes == 5) break;
+    }
+    CHECK_INT(rondo_http_request_pause(held), 0);
+    web_advance(&web, 200000);
+    peer_pump(&web, &peer);
+    CHECK(!peer.ended);
+    CHECK_INT(rondo_http_request_resume(held), 0);
+    web_advance(&web, 9000);
+    peer_pump(&web, &peer);
+    CHECK(!peer.ended);
+    web_advance(&web, 1100); /* now it runs again: from the beginning */
+    peer_pump(&web, &peer);
+    CHECK_STR(peer_statuses(&peer), "408");
+    peer_close(&peer);
+    web_close(&web);
+}
+
+static rondo_http_response *kept;
+
+static void keep(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    (void)request, (void)arg;
+    kept = response;
+}
+
+/* However long the application thinks, that is not the client's fault. */
+TEST(application_has_all_the_time) {
+    static const char *const requests[] = {GET("/"), POST("Content-Length: 2\r\n") "ab",
+                                           POST("Expect: 100-continue\r\nContent-Length: 5\r\n")};
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        web_host web;
+        web_peer peer;
+        web_open(&web, keep, NULL, NULL);
+        peer_ask(&web, &peer, requests[i]);
+        web_advance(&web, 1000000);
+        peer_pump(&web, &peer);
+        CHECK(!peer.ended);
+        CHECK_INT(rondo_http_response_end(kept), 0);
+        peer_pump(&web, &peer);
+        CHECK_STR(peer_statuses(&peer), "204");
+        peer_close(&peer);
+        web_close(&web);
+    }
+}
+
+/* ---- a client that takes nothing ---- */
+
+static char big[8 << 20];
+
+static void reply_big(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    (void)request, (void)arg;
+    rondo_http_response_on_aborted(response, end_it, NULL);
+    CHECK_INT(rondo_http_response_reply(response, 200, NULL, rondo_slice_of(big, sizeof big)), 0);
+}
+
+static void stream_big(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    (void)request, (void)arg;
+    rondo_http_response_on_aborted(response, end_it, NULL);
+    CHECK_INT(rondo_http_response_begin(response, 200, -1), 0);
+    CHECK_INT(rondo_http_response_write(response, rondo_slice_of(big, sizeof big)), 0);
+}
+
+/* Small buffers, and no reads. Returns how long it takes until the server has closed. */
+static uint64_t until_closed(web_host *web, uint64_t at_most_ms) {
+    rondo_metrics metrics;
+    for (uint64_t ms = 0; ms < at_most_ms; ms += 500) {
+        rondo_loop_metrics(web->loop, &metrics);
+        if (metrics.handles <= 2) return ms; /* the server and its listener */
+        web_advance(web, 500);
+    }
+    return at_most_ms;
+}
+
+TEST(write_timeout) {
+    static const rondo_http_request_cb callbacks[] = {reply_big, stream_big};
+    for (int i = 0; i < 2; i++) {
+        rondo_http_limits limits = {.write_timeout_ms = 4000, .idle_timeout_ms = 500000};
+        web_host web;
+        web_peer peer;
+        aborts = 0;
+        web_open(&web, callbacks[i], NULL, &limits);
+        peer_open(&web, &peer);
+        peer_send(&web, &peer, GET("/"), strlen(GET("/")));
+        web_turns(&web, 10);
+        uint64_t ms = until_closed(&web, 60000);
+        CHECK(ms >= 4000 && ms <= 9000); /* looked at once in a while: at most twice the time */
+        CHECK_INT(aborts, i);            /* only the one that had not been ended */
+        peer_close(&peer);
+        web_close(&web);
+    }
+}
+
+/* A slow reader is not a dead one. */
+TEST(write_timeout_begins_anew) {
+    rondo_http_limits limits = {.write_timeout_ms = 4000, .idle_timeout_ms = 2000};
+    static char piece[512 * 1024];
+    web_host web;
+    web_peer peer;
+    size_t total = 0;
+    web_open(&web, reply_big, NULL, &limits);
+    peer_open(&web, &peer);
+    peer_send(&web, &peer, GET("/"), strlen(GET("/")));
+    web_turns(&web, 10);
+    for (int i = 0; i < 100 && total < sizeof big; i++) {
+        web_advance(&web, 1500);
+        for (size_t got = 0; got < sizeof piece;) {
+            ssize_t count = recv(peer.fd, piece, sizeof piece - got, 0);
+            if (count <= 0) break;
+            got += (size_t)count;
+            total += (size_t)count;
+        }
+        harness_sleep_ms(3); /* for the kernel to tell the server */
+        web_turns(&web, 5);
+    }
+    CHECK(total >= sizeof big); /* and when it is idle, and closed, is up to the kernel's buffers */
+    peer_close(&peer);
+    web_close(&web);
+}
+
+/* ---- after a refusal ---- */
+
+/* The answer must not be destroyed by what the client still sends: it is read, for a time. */
+TEST(linger) {
+    rondo_http_limits limits = {.linger_ms = 3000};
+    web_host web;
+    web_peer peer;
+    rondo_metrics metrics;
+    char *junk = padded("%s", 'x', 100000);
+    web_open(&web, on_request, NULL, &limits);
+    peer_open(&web, &peer);
+    peer_send(&web, &peer, "BAD\r\n", 5);
+    for (int i = 0; i < 20; i++) {
+        peer_send(&web, &peer, junk, 100000);
+        web_turns(&web, 2);
+    }
+    peer_pump(&web, &peer);
+    CHECK_STR(peer_statuses(&peer), "400");
+    CHECK(peer.ended && !peer.reset);
+    web_advance(&web, 2900);
+    rondo_loop_metrics(web.loop, &metrics);
+    CHECK_INT(metrics.handles, 3);
+    web_advance(&web, 200); /* it would go on for ever: enough */
+    rondo_loop_metrics(web.loop, &metrics);
+    CHECK_INT(metrics.handles, 2);
+    free(junk);
+    peer_close(&peer);
+    web_close(&web);
+}
+
+TEST(linger_ends_with_the_client) {
+    web_host web;
+    web_peer peer;
+    rondo_metrics metrics;
+    web_open(&web, on_request, NULL, NULL);
+    peer_ask(&web, &peer, "BAD\r\n");
+    CHECK(peer.ended);
+    peer_close(&peer);
+    web_turns(&web, 3);
+    rondo_loop_metrics(web.loop, &metrics);
+    CHECK_INT(metrics.handles, 2);
+    web_close(&web);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The `rondo` command: what its parts share. A command is a row in main.c's table.
+ */
+#ifndef CMD_H
+#define CMD_H
+
+#include <rondo.h>
+
+/* Exit statuses. A second Ctrl-C ends with 128 plus the signal's number. */
+enum { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
+
+/* Prints "rondo: ..." and a newline to stderr. */
+void complain(const char *format, ...) RONDO_PRINTF(1, 2);
+
+/* Writes out what stdout holds. Returns EXIT_OK, or complains and returns EXIT_RUNTIME. */
+int flush_stdout(void);
+
+/* serve.c: argv[0] is "serve". */
+int serve_main(int argc, char **argv);
+extern const char serve_help[];
+
+/* access_log.c: one line on stdout for each answer that has ended. */
+void access_log_begin(rondo_http_request *request, rondo_http_response *response);
+/* Writes out lines that were logged; when that fails, says so once and logs no more. */
+void access_log_flush(void);
+
+#endif

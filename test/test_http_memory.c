@@ -33,11 +33,11 @@ static void on_request(rondo_http_request *request, rondo_http_response *respons
     }
 }
 
-/* clang-format off: it never settles on this one */
-#define ROUND                                           \
-    GET("/s")                                           \
-    GET("/a") POST("Content-Length: 3\r\n") "abc" POST( \
-        "Transfer-Encoding: chunked\r\n") "3\r\nabc\r\n0\r\n\r\n"
+/* Formatting never settles on this one. */
+/* clang-format off */
+#define ROUND                                                                                      \
+    GET("/s") GET("/a") POST("Content-Length: 3\r\n") "abc"                                        \
+    POST("Transfer-Encoding: chunked\r\n") "3\r\nabc\r\n0\r\n\r\n"
 /* clang-format on */
 
 TEST(steady_state_allocates_nothing) {

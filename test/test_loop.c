@@ -40,6 +40,23 @@ TEST(what_is_queued_is_dropped_when_the_loop_is_freed) {
     CHECK_TRACE("");
 }
 
+static rondo__at_free hooks[2];
+static void note_hook(rondo_loop *loop, rondo__at_free *hook) {
+    note(hook == &hooks[0] ? "first" : "second");
+}
+TEST(parts_of_the_loop_are_told_when_it_closes_all_and_when_it_is_freed) {
+    rondo_loop *loop = rondo_loop_new();
+    for (int i = 0; i < 2; i++) rondo__at_close_all(loop, &hooks[i], note_hook);
+    rondo_loop_close_all(loop);
+    CHECK_TRACE("first second");
+    rondo_loop_free(loop);
+    CHECK_TRACE("");
+    loop = rondo_loop_new();
+    for (int i = 0; i < 2; i++) rondo__at_loop_free(loop, &hooks[i], note_hook);
+    rondo_loop_free(loop);
+    CHECK_TRACE("second first");
+}
+
 TEST(without_descriptors_no_loop_is_made_and_nothing_leaks) {
     struct rlimit old, limit;
     getrlimit(RLIMIT_NOFILE, &old);

@@ -26,9 +26,10 @@ RONDO_API void rondo_async_send(rondo_async *async);
 
 typedef void (*rondo_post_cb)(rondo_loop *loop, void *arg);
 
-/* Queues a message: cb runs on the loop thread in a poll phase, exactly once. Any thread. A queued
- * message keeps the loop alive. Messages that the loop has not run when it is freed are dropped.
- * Returns 0, RONDO_ENOMEM, or RONDO_EAGAIN when `rondo_loop_set_post_limit` messages are queued. */
+/* Queues a message: cb runs on the loop thread, exactly once, in a poll phase or, over the budget
+ * `posts`, in a pending phase. Any thread. A queued message keeps the loop alive. Messages that the
+ * loop has not run when it is freed are dropped. Returns 0, RONDO_ENOMEM, or RONDO_EAGAIN when
+ * `rondo_loop_set_post_limit` messages are queued. */
 RONDO_API int rondo_loop_post(rondo_loop *loop, rondo_post_cb cb, void *arg);
 
 /* The most messages that may wait, 1,000,000 unless set. Loop thread only. */

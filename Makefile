@@ -15,6 +15,8 @@ INCLUDEDIR ?= $(PREFIX)/include
 CFLAGS ?= -O2 -g
 VARIANT ?=
 WERROR ?=
+# Optional libraries to do without though they are there: any of openssl, cares
+WITHOUT ?=
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -22,7 +24,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # --- The variant ---------------------------------------------------------------------------------
 
-B := build$(if $(VARIANT),/$(VARIANT))
+space := $(subst ,, )
+B := build$(if $(VARIANT),/$(VARIANT))$(if $(WITHOUT),/without-$(subst $(space),-,$(strip $(WITHOUT))))
 
 ifeq ($(VARIANT),)
 else ifeq ($(VARIANT),asan)
@@ -43,29 +46,32 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
             -Wvla -Wno-unused-parameter $(if $(filter asan tsan,$(VARIANT)),,$(if $(WERROR),-Werror))
 
 # --- What the system has ---------------------------------------------------------------------------
-# build/config.mk says where libev and llhttp are. It is a makefile that is made: make builds it
+# build/config.mk says where libev and llhttp are, and which of the optional libraries there are:
+# OpenSSL and c-ares. It is a makefile that is made: make builds it
 # first, then reads itself again. For `run` and the tests it is made after `deps`, so that a fresh
 # clone needs no step before them. Targets that compile nothing don't need it.
 
+CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
 NO_CONFIG := clean help deps deps-dev deps-bench format check-format lint check-headers uninstall
 NEEDS_DEPS := run test bench test-asan test-tsan test-valgrind
 
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
-  include build/config.mk
+  include $(CONFIG)
 endif
 
-build/config.mk: tools/config.sh $(if $(filter $(NEEDS_DEPS),$(MAKECMDGOALS)),| deps)
+$(CONFIG): tools/config.sh $(if $(filter $(NEEDS_DEPS),$(MAKECMDGOALS)),| deps)
 	@mkdir -p $(@D)
-	@CC='$(CC)' tools/config.sh > $@.tmp && mv $@.tmp $@
+	@CC='$(CC)' WITHOUT='$(WITHOUT)' tools/config.sh > $@.tmp && mv $@.tmp $@
 
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(VARIANT_FLAGS) -fPIC -pthread $(WARNINGS)
-ALL_CPPFLAGS = $(CPPFLAGS) $(EV_CFLAGS) $(LLHTTP_CFLAGS)
+ALL_CPPFLAGS = $(CPPFLAGS) $(EV_CFLAGS) $(LLHTTP_CFLAGS) $(OPENSSL_CFLAGS) $(CARES_CFLAGS)
 ALL_LDFLAGS = $(CFLAGS) $(VARIANT_FLAGS) -pthread $(LDFLAGS)
-LIBS = $(EV_LIBS) $(LLHTTP_LIBS) -lpthread
+# As needed: a program that uses no TLS and links librondo.a does not load OpenSSL.
+LIBS = $(EV_LIBS) $(LLHTTP_LIBS) -Wl,--as-needed $(OPENSSL_LIBS) $(CARES_LIBS) -lpthread
 
 # --- What there is to build ------------------------------------------------------------------------
 
-LIB_SRCS := $(sort $(wildcard src/*/*.c))
+LIB_SRCS := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 HTTP_SRCS := $(filter src/http/%,$(LIB_SRCS))
 CMD_SRCS := $(sort $(wildcard cmd/*.c))
 HARNESS_SRCS := $(sort $(wildcard test/harness/*.c))
@@ -238,7 +244,7 @@ check-install: all ## Install into a temporary directory and build a program aga
 	@MAKE='$(MAKE)' CC='$(CC)' tools/check-install.sh
 
 SOURCES := $(LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(TEST_SRCS) $(EXAMPLE_SRCS) $(BENCH_SRCS) \
-           $(HEADERS) $(wildcard src/*/*.h cmd/*.h test/harness/*.h bench/*.h)
+           $(HEADERS) $(wildcard src/*/*.h src/*/*/*.h cmd/*.h test/harness/*.h bench/*.h)
 format: deps-dev ## Format the sources in place
 	clang-format -i $(SOURCES)
 check-format: deps-dev ## Say where a source is not formatted
@@ -263,7 +269,7 @@ install: all ## Install into PREFIX (/usr/local), below DESTDIR
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
 	  -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	  -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
-	  -e 's|@REQUIRES_PRIVATE@|$(LLHTTP_REQUIRES)|' \
+	  -e 's|@REQUIRES_PRIVATE@|$(LLHTTP_REQUIRES) $(OPENSSL_REQUIRES) $(CARES_REQUIRES)|' \
 	  -e 's|@LIBS_PRIVATE@|$(EV_LIBS) -lpthread|' \
 	  rondo.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/rondo.pc
 

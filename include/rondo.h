@@ -5,6 +5,7 @@
 #ifndef RONDO_H
 #define RONDO_H
 
+#include <rondo/address.h>
 #include <rondo/async.h>
 #include <rondo/base.h>
 #include <rondo/emitter.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Servers: addresses, listening, accepting, and running out of descriptors.
+ * Servers: listening, accepting, and running out of descriptors.
  */
 #include "streams.h"
 
@@ -11,30 +11,7 @@
 #include "net/server.h"
 #include "net/stream.h"
 
-/* ---- addresses ---- */
-
-static void check_address(const char *host, const char *want) {
-    rondo__address address;
-    char text[64];
-    CHECK_INT(rondo__address_parse(host, 80, &address), 0);
-    CHECK_INT(rondo__address_format(&address, text, sizeof text), strlen(want));
-    CHECK_STR(text, want);
-    CHECK_INT(rondo__address_port(&address), 80);
-    CHECK_INT(rondo__address_format(&address, text, strlen(want)), RONDO_ENOBUFS);
-}
-
-TEST(addresses_in_text_and_back) {
-    check_address("127.0.0.1", "127.0.0.1:80");
-    check_address("localhost", "127.0.0.1:80");
-    check_address("0.0.0.0", "0.0.0.0:80");
-    check_address("::", "[::]:80");
-    check_address("::1", "[::1]:80");
-    check_address("fe80::1%1", "[fe80::1%1]:80");
-    check_address("fe80::1%lo", "[fe80::1%1]:80");
-    check_address("::ffff:10.0.0.1", "10.0.0.1:80"); /* IPv4 in IPv6 */
-    check_address("2001:db8:1234:5678:9abc:def0:1234:5678",
-                  "[2001:db8:1234:5678:9abc:def0:1234:5678]:80");
-}
+/* ---- listening ---- */
 
 TEST(what_is_no_address) {
     const char *wrong[] = {
@@ -51,8 +28,6 @@ TEST(what_is_no_address) {
         CHECK_INT(rondo_server_listen(server, wrong[i], 0), RONDO_EINVAL);
     end_loop(loop);
 }
-
-/* ---- listening ---- */
 
 static rondo_server *new_server(rondo_loop *loop) {
     rondo_server *server = rondo_server_new(loop);

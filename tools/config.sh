@@ -1,9 +1,10 @@
 #!/bin/sh
 # Prints build/config.mk: where this system has libev and llhttp.
-# An optional library (OpenSSL, c-ares, zlib) would be looked up at the end in the same way: a
-# variable for its flags, one for its -l, and -DRONDO_HAVE_X for the one file that uses it.
+# Optional libraries come first: NAME_CFLAGS, NAME_LIBS, NAME_REQUIRES (for rondo.pc), and
+# -DRONDO__HAVE_NAME for the room that uses it. WITHOUT names those that are to be ignored.
 set -eu
 CC=${CC:-cc}
+WITHOUT=${WITHOUT:-}
 
 fail() {
     echo "$1 was not found. Try: make deps" >&2
@@ -13,6 +14,19 @@ fail() {
 has_header() { # FLAGS HEADER
     echo "#include <$2>" | $CC $1 -E - >/dev/null 2>&1
 }
+
+optional() { # NAME VARIABLE PACKAGES...: of pkg-config; a version may be asked for ('x >= 1')
+    case " $WITHOUT " in *" $1 "*) return ;; esac
+    name=$2
+    shift 2
+    if pkg-config --exists "$@" 2>/dev/null; then
+        echo "${name}_CFLAGS := $(pkg-config --cflags "$@") -DRONDO__HAVE_$name=1"
+        echo "${name}_LIBS := $(pkg-config --libs "$@")"
+        echo "${name}_REQUIRES := $*"
+    fi
+}
+optional openssl OPENSSL 'openssl >= 3.0'
+optional cares CARES 'libcares >= 1.16'
 
 # libev has no pkg-config file; some systems put its header one folder down.
 ev_cflags=

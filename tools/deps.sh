@@ -23,10 +23,14 @@ for group in "$@"; do
         need libc6-dev has_header stdio.h
         need libev-dev has_header ev.h
         need node-llhttp has_llhttp
+        # Optional: without them TLS and rondo_dns_query() answer RONDO_ENOSYS.
+        need libssl-dev pkg-config --exists openssl
+        need libc-ares-dev pkg-config --exists libcares
         ;;
     test)
         need python3 python3 -c 'import socket'
         need curl have curl
+        need openssl have openssl
         ;;
     dev)
         need g++ have g++

@@ -65,6 +65,9 @@ typedef struct rondo_signal rondo_signal;           /* signal.h */
 typedef struct rondo_emitter rondo_emitter;         /* emitter.h */
 typedef struct rondo_stream rondo_stream;           /* stream.h */
 typedef struct rondo_server rondo_server;           /* server.h */
+typedef struct rondo_udp rondo_udp;                 /* udp.h */
+typedef struct rondo_dns_request rondo_dns_request; /* dns.h */
+typedef struct rondo_tls_context rondo_tls_context; /* tls.h */
 typedef struct rondo_lane rondo_lane;               /* pool.h */
 typedef struct rondo_job rondo_job;                 /* pool.h */
 typedef struct rondo_http_server rondo_http_server; /* http.h */

@@ -60,7 +60,15 @@
     X(ETXTBSY, -46, "the file is being executed")                                  \
     X(EINTR, -47, "interrupted by a signal")                                       \
     X(ENOTSOCK, -48, "it is not a socket")                                         \
-    X(EUNKNOWN, -49, "an error that Rondo has no name for")
+    X(EUNKNOWN, -49, "an error that Rondo has no name for")                        \
+    X(EISCONN, -50, "it is connected already")                                     \
+    X(ENOTFOUND, -51, "no such name: nobody has an address for it")                \
+    X(ENODATA, -52, "the name exists, but has no record of that type")             \
+    X(EDNSAGAIN, -53, "the name servers do not answer; try again later")           \
+    X(EDNSFAIL, -54, "the name servers could not resolve it")                      \
+    X(EDNSREFUSED, -55, "the name servers refuse to answer")                       \
+    X(ETLS, -56, "TLS failed; see rondo_tls_error_text()")                         \
+    X(ECERT, -57, "the peer's certificate was not accepted; see rondo_tls_error_text()")
 
 #ifdef __cplusplus
 extern "C" {

@@ -24,6 +24,7 @@
     X(emitter)                \
     X(stream)                 \
     X(server)                 \
+    X(udp)                    \
     X(http_server)            \
     X(http_response)
 

@@ -47,7 +47,9 @@ typedef enum rondo_run_mode {
     X(accepts, 64, "connections accepted per listener and turn")                       \
     X(read_bytes, 262144, "bytes read per stream and turn")                            \
     X(completions, 256, "pool completions delivered per turn")                         \
-    X(posts, 1024, "posted messages delivered per turn")
+    X(posts, 1024, "posted messages delivered per turn")                               \
+    X(datagrams, 1024, "datagrams received per UDP socket and turn")                   \
+    X(handshakes, 16, "TLS handshakes driven on in a turn")
 
 typedef enum rondo_budget {
 #define RONDO__BUDGET_ENUM(name, value, what) RONDO_BUDGET_##name,

@@ -126,7 +126,8 @@ typedef struct rondo_stream_figures {
 RONDO_API void rondo_stream_get_figures(const rondo_stream *stream,
                                         rondo_stream_figures *ret_figures);
 
-/* "127.0.0.1:50312", "[::1]:80", "unix" or "" (a pipe) into text (64 bytes are enough); returns its
+/* "127.0.0.1:50312", "[::1]:80", "unix:/run/x.sock", "unix" (unnamed) or "" (a pipe) into text
+ * (RONDO_ADDRESS_TEXT_BYTES always do); returns its
  * length, or RONDO_ENOTCONN (also after a reset), RONDO_ENOBUFS, RONDO_ECLOSED. IPv4 peers of an
  * IPv6 server are written as IPv4. */
 RONDO_API int rondo_stream_peer(const rondo_stream *stream, char *text, size_t size);

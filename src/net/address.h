@@ -1,32 +1,27 @@
 /* SPDX-License-Identifier: MIT
  *
- * Socket addresses in text and back, without name lookups. Internal.
+ * What the system calls see of a rondo_address. Internal.
  */
 #ifndef RONDO__ADDRESS_H
 #define RONDO__ADDRESS_H
 
-#include <rondo/base.h>
+#include <rondo/address.h>
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 
-typedef struct rondo__address {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    };
-    socklen_t len;
-} rondo__address;
+static inline struct sockaddr *rondo__sockaddr(rondo_address *address) {
+    return (struct sockaddr *)(void *)address->socket.bytes;
+}
+static inline const struct sockaddr *rondo__sockaddr_const(const rondo_address *address) {
+    return (const struct sockaddr *)(const void *)address->socket.bytes;
+}
 
-/* host: a numeric address, IPv6 without brackets and with an optional scope ("fe80::1%eth0"), or
- * "localhost", which is 127.0.0.1. Returns 0 or RONDO_EINVAL. */
-int rondo__address_parse(const char *host, uint16_t port, rondo__address *ret_address);
+/* AF_INET, AF_INET6, AF_UNIX or AF_UNSPEC: of the socket, so a mapped IPv4 address is AF_INET6. */
+static inline int rondo__address_af(const rondo_address *address) {
+    return address->len >= sizeof(sa_family_t) ? rondo__sockaddr_const(address)->sa_family
+                                               : AF_UNSPEC;
+}
 
-/* "127.0.0.1:80", "[::1]:80", "unix", or "" for what has no address. IPv4 that came in through an
- * IPv6 socket is written as IPv4. Returns the length, or RONDO_ENOBUFS. */
-int rondo__address_format(const rondo__address *address, char *text, size_t size);
-
-uint16_t rondo__address_port(const rondo__address *address);
+void rondo__address_set_port(rondo_address *address, uint16_t port);
 
 #endif

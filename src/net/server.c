@@ -220,18 +220,18 @@ rondo_server *rondo_server_new_at(rondo_loop *loop, const char *site) {
 
 /* Listens on all addresses of the machine: IPv6 and IPv4, or IPv4 where there is no IPv6. */
 static int listen_anywhere(uint16_t port, int backlog) {
-    rondo__address any;
+    rondo_address any;
     int fd = RONDO_EAFNOSUPPORT;
-    if (rondo__address_parse("::", port, &any) == 0) fd = rondo__socket_listen(&any, true, backlog);
+    if (rondo_address_parse("::", port, &any) == 0) fd = rondo__socket_listen(&any, true, backlog);
     if (fd != RONDO_EAFNOSUPPORT && fd != RONDO_EADDRNOTAVAIL) return fd;
-    int status = rondo__address_parse("0.0.0.0", port, &any);
+    int status = rondo_address_parse("0.0.0.0", port, &any);
     return status < 0 ? status : rondo__socket_listen(&any, false, backlog);
 }
 
 static int open_listener(const char *host, uint16_t port, int backlog) {
-    rondo__address address;
+    rondo_address address;
     if (!host) return listen_anywhere(port, backlog);
-    int status = rondo__address_parse(host, port, &address);
+    int status = rondo_address_parse(host, port, &address);
     return status < 0 ? status : rondo__socket_listen(&address, false, backlog);
 }
 
@@ -242,7 +242,7 @@ int rondo_server_listen(rondo_server *server, const char *host, uint16_t port) {
     int fd = open_listener(host, port, server->backlog);
     if (fd < 0) return fd;
     int reserve = rondo__socket_reserve();
-    rondo__address address;
+    rondo_address address;
     int status = reserve < 0 ? reserve : rondo__socket_name(fd, false, &address);
     if (status == 0) {
         server->fd = fd;
@@ -256,7 +256,7 @@ int rondo_server_listen(rondo_server *server, const char *host, uint16_t port) {
         return status;
     }
     server->reserve = reserve;
-    server->port = rondo__address_port(&address);
+    server->port = rondo_address_port(&address);
     rondo__handle_activate(&server->base);
     return 0;
 }
@@ -277,9 +277,9 @@ uint16_t rondo_server_port(const rondo_server *server) {
 
 int rondo_server_address(const rondo_server *server, char *text, size_t size) {
     RONDO__CHECK(server, &rondo__server_kind);
-    rondo__address address;
+    rondo_address address;
     if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
     if (server->fd < 0) return RONDO_ENOTCONN;
     int status = rondo__socket_name(server->fd, false, &address);
-    return status < 0 ? status : rondo__address_format(&address, text, size);
+    return status < 0 ? status : rondo_address_format(&address, text, size);
 }

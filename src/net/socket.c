@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -154,10 +155,10 @@ static int new_socket(int family) {
 #endif
 }
 
-static int configure_listener(int fd, const rondo__address *address, bool dual) {
+static int configure_listener(int fd, const rondo_address *address, bool dual) {
     int on = 1, v6only = !dual;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) return failure();
-    if (address->any.sa_family == AF_INET6 &&
+    if (rondo__address_af(address) == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only) < 0)
         return failure();
     /* Inherited by what is accepted, which saves a system call for each. */
@@ -165,11 +166,12 @@ static int configure_listener(int fd, const rondo__address *address, bool dual) 
     return 0;
 }
 
-int rondo__socket_listen(const rondo__address *address, bool dual, int backlog) {
-    int fd = new_socket(address->any.sa_family);
+int rondo__socket_listen(const rondo_address *address, bool dual, int backlog) {
+    int fd = new_socket(rondo__address_af(address));
     if (fd < 0) return fd;
     int status = configure_listener(fd, address, dual);
-    if (status == 0 && (bind(fd, &address->any, address->len) < 0 || listen(fd, backlog) < 0))
+    if (status == 0 &&
+        (bind(fd, rondo__sockaddr_const(address), address->len) < 0 || listen(fd, backlog) < 0))
         status = failure();
     if (status < 0) close(fd);
     return status < 0 ? status : fd;
@@ -217,7 +219,7 @@ static int socket_option(int fd, int option) {
 }
 
 static int inspect_socket(int fd) {
-    rondo__address peer;
+    rondo_address peer;
     if (socket_option(fd, SO_TYPE) != SOCK_STREAM) return RONDO_ENOTSUP;
     if (socket_option(fd, SO_ACCEPTCONN) > 0) return RONDO_ENOTSUP;
     return rondo__socket_name(fd, true, &peer);
@@ -276,17 +278,14 @@ int rondo__socket_error(int fd) {
     return error ? rondo_error_from_errno(error) : 0;
 }
 
-int rondo__socket_name(int fd, bool peer, rondo__address *ret_address) {
-    rondo__address address;
-    memset(&address, 0, sizeof address);
-    address.len = sizeof address.v6; /* a longer one, of a Unix socket, is cut */
-    int status = peer ? getpeername(fd, &address.any, &address.len)
-                      : getsockname(fd, &address.any, &address.len);
-    if (status < 0 && errno == ENOTSOCK)
-        address.any.sa_family = AF_UNSPEC;
-    else if (status < 0)
-        return failure();
-    *ret_address = address;
+int rondo__socket_name(int fd, bool peer, rondo_address *ret_address) {
+    struct sockaddr_storage name;
+    socklen_t len = sizeof name;
+    struct sockaddr *any = (struct sockaddr *)&name;
+    int status = peer ? getpeername(fd, any, &len) : getsockname(fd, any, &len);
+    if (status == 0) return rondo_address_from_sockaddr(&name, len, ret_address);
+    if (errno != ENOTSOCK) return failure();
+    memset(ret_address, 0, sizeof *ret_address);
     return 0;
 }
 

@@ -34,7 +34,7 @@ int64_t rondo__socket_read_file(int file, void *buffer, size_t size, uint64_t of
 
 /* A listening socket. dual: IPv4 as well on an IPv6 socket. Accepted sockets inherit TCP_NODELAY
  * from it. Returns the fd. */
-int rondo__socket_listen(const rondo__address *address, bool dual, int backlog);
+int rondo__socket_listen(const rondo_address *address, bool dual, int backlog);
 /* A connection, non-blocking; returns the fd. */
 int rondo__socket_accept(int fd);
 /* Whether the error is about one connection, which has gone, and the next one may be accepted. */
@@ -54,7 +54,7 @@ void rondo__socket_give_back(int fd, int before);
 int rondo__socket_shutdown(int fd); /* the write side */
 /* The error that the kernel holds for the socket, now taken: 0 for none. */
 int rondo__socket_error(int fd);
-int rondo__socket_name(int fd, bool peer, rondo__address *ret_address);
+int rondo__socket_name(int fd, bool peer, rondo_address *ret_address);
 void rondo__socket_close(int fd);
 
 #endif

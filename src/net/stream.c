@@ -289,10 +289,10 @@ void rondo_stream_get_figures(const rondo_stream *stream, rondo_stream_figures *
 }
 
 static int write_name(const rondo_stream *stream, bool peer, char *text, size_t size) {
-    rondo__address address;
+    rondo_address address;
     if (rondo__handle_closing(&stream->base)) return RONDO_ECLOSED;
     int status = rondo__socket_name(stream->fd, peer, &address);
-    return status < 0 ? status : rondo__address_format(&address, text, size);
+    return status < 0 ? status : rondo_address_format(&address, text, size);
 }
 
 int rondo_stream_peer(const rondo_stream *stream, char *text, size_t size) {

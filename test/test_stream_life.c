@@ -363,9 +363,13 @@ static void consume_closed(rondo_stream *stream) {
     CHECK(rondo__stream_owner(stream) != NULL);
     note("closed");
 }
-static const rondo__consumer consumer = {consume_data,  consume_end,     consume_finish,
-                                         consume_drain, consume_timeout, consume_error,
-                                         consume_closed};
+static const rondo__consumer consumer = {.data = consume_data,
+                                         .end = consume_end,
+                                         .finish = consume_finish,
+                                         .drain = consume_drain,
+                                         .timeout = consume_timeout,
+                                         .error = consume_error,
+                                         .closed = consume_closed};
 static const rondo__consumer nobody;
 
 TEST(a_consumer_in_place_of_listeners) {

@@ -44,6 +44,9 @@ typedef void (*rondo_release_cb)(void *data, size_t len, int status, void *arg);
 RONDO_API int rondo_stream_open_at(rondo_loop *loop, int fd, rondo_stream **ret_stream,
                                    const char *site);
 
+/* A stream that was opening is open: connected, and its TLS handshake done. Comes before every other
+ * event; what was written before goes out then. */
+RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, connect, rondo_stream_cb);
 RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, data, rondo_stream_data_cb);
 /* The peer will send no more. Comes after the last byte was delivered, so not while the stream is
  * paused; on one that nobody has begun to read, only if no bytes are waiting. */

@@ -2,10 +2,11 @@
  *
  * The struct of a stream and what the parts of its implementation call of one another:
  *
- *   stream.c       life and settings             events.c  listeners and how they are told
+ *   stream.c       life                          events.c  listeners and how they are told
+ *   opening.c      before it is open             settings.c  marks, timeouts, questions
  *   read.c         readiness to callbacks        pipe.c    one stream into another
  *   write.c        the calls that write          send.c    the queue to the kernel
- *   write_queue.c  what waits to be written
+ *   write_queue.c  what waits to be written      transport.h  other ways to move bytes
  *
  * For src/net/ only; protocols use net/stream.h.
  *
@@ -18,7 +19,9 @@
 #include "loop/alarm.h"
 #include "loop/emit.h"
 #include "loop/io.h"
+#include "net/socket.h"
 #include "net/stream.h"
+#include "net/transport.h"
 #include "net/write_queue.h"
 
 #define RONDO__DEFAULT_MARK ((size_t)64 * 1024)
@@ -31,7 +34,13 @@ enum {
     RONDO__STREAM_DRAIN,
     RONDO__STREAM_TIMEOUT,
     RONDO__STREAM_ERROR,
-    RONDO__STREAM_EVENTS
+    RONDO__STREAM_EVENTS,
+    /* Those that few streams have listeners of: their slots are in `extra`. */
+    RONDO__STREAM_CONNECT = RONDO__STREAM_EVENTS,
+    RONDO__STREAM_FD,
+    RONDO__STREAM_STREAM,
+    RONDO__STREAM_RESIZE,
+    RONDO__STREAM_ALL_EVENTS
 };
 
 /* rondo_stream.flags. A direction that the fd does not have, of a pipe end, has been over from
@@ -49,8 +58,16 @@ enum {
     RONDO__BLOCKED = 1 << 9,     /* the queue waits for the fd to be writable */
     RONDO__NEED_DRAIN = 1 << 10, /* a write said 0 */
     RONDO__FAILED = 1 << 11,     /* `error` is to be emitted, nothing else */
-    RONDO__HALF_OPEN = 1 << 12
+    RONDO__HALF_OPEN = 1 << 12,
+    RONDO__OPENING = 1 << 13,    /* it connects or shakes hands: BLOCKED too, and reads nothing */
+    RONDO__TRANSPORTED = 1 << 14 /* extra->transport moves its bytes */
 };
+
+/* Whoever opens the stream: connect.c. With RONDO__OPENING and no fd yet. */
+typedef struct rondo__opening {
+    /* The stream fails or closes: give up, free yourself. */
+    void (*cancel)(rondo_stream *stream, struct rondo__opening *opening);
+} rondo__opening;
 
 typedef struct rondo__pipe {
     rondo_stream *src, *dst;
@@ -61,6 +78,10 @@ typedef struct rondo__stream_extra {
     size_t mark, cap;
     rondo__pipe *pipe;   /* of which the stream is the source */
     rondo__list sources; /* pipes of which it is the destination */
+    const rondo__transport *transport;
+    void *transport_state;
+    rondo__opening *opening;
+    rondo__slot on[RONDO__STREAM_ALL_EVENTS - RONDO__STREAM_EVENTS];
 } rondo__stream_extra;
 
 struct rondo_stream {
@@ -73,7 +94,7 @@ struct rondo_stream {
     const rondo__consumer *consumer;
     void *owner; /* the consumer's */
     uint64_t bytes_in, bytes_out;
-    int fd; /* -1 once it is closing */
+    int fd; /* -1 while it connects, and once it is closing */
     uint32_t idle_ms;
     uint32_t flags;
     int error; /* with RONDO__FAILED */
@@ -123,6 +144,26 @@ static inline void rondo__stream_touch(rondo_stream *stream) {
 /* Makes stream->extra; RONDO_ENOMEM. */
 int rondo__stream_need_extra(rondo_stream *stream);
 
+void rondo__stream_free_extra(rondo_stream *stream);
+
+/* ---- opening.c ---- */
+
+/* A stream without a descriptor, RONDO__OPENING, with event slots: what is written waits. `opening`
+ * is whoever will call one of the two below, or rondo__stream_fail(). NULL when out of memory. */
+rondo_stream *rondo__stream_new_opening(rondo_loop *loop, rondo__opening *opening,
+                                        const char *site);
+/* Gives it its descriptor, connected and non-blocking, and drops `opening` without canceling it.
+ * Starts the handshake of its transport, if it has one, or else the stream is open: `connect` is
+ * emitted and what was written goes out. Only from where the loop dispatches. 0, or RONDO_ENOMEM and
+ * the fd is still the caller's. */
+int rondo__stream_connected(rondo_stream *stream, int fd);
+/* Makes an open stream OPENING again, for a transport with a handshake that was just set. */
+int rondo__stream_start_handshake(rondo_stream *stream);
+/* Readiness of a stream that is opening. */
+void rondo__stream_open_ready(rondo_stream *stream, int events);
+/* It fails or closes. Idempotent. */
+void rondo__stream_cancel_opening(rondo_stream *stream);
+
 /* ---- events.c ---- */
 
 /* Tells the consumer or the listeners; false when there was nobody. Only from where the loop
@@ -132,9 +173,23 @@ void rondo__stream_tell_data(rondo_stream *stream, rondo_slice chunk);
 /* stream->error, to whomever it concerns. */
 void rondo__stream_tell_error(rondo_stream *stream);
 
+/* The slot of an event; NULL when it is in an `extra` that the stream doesn't have. */
+static inline rondo__slot *rondo__stream_slot(rondo_stream *stream, unsigned event) {
+    if (event < RONDO__STREAM_EVENTS) return &stream->on[event];
+    return stream->extra ? &stream->extra->on[event - RONDO__STREAM_EVENTS] : NULL;
+}
+
+/* ---- bytes: through the transport, or straight ---- */
+
+static inline const rondo__transport *rondo__transport_of(const rondo_stream *stream) {
+    return stream->flags & RONDO__TRANSPORTED ? stream->extra->transport : NULL;
+}
+
 /* ---- read.c ---- */
 
 void rondo__stream_ready(rondo_loop *loop, rondo__io *io, int events);
+/* Reads what waits in the transport, if the stream wants it. */
+void rondo__stream_read_on(rondo_stream *stream);
 /* Whether bytes that arrive should be read. */
 bool rondo__stream_wants(const rondo_stream *stream);
 /* Sees to it that the stream hears of bytes that arrive, if it wants any: 0 or RONDO_ENOMEM. */

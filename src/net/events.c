@@ -23,13 +23,14 @@ static void error_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, vo
     ((rondo_stream_error_cb)fn)((rondo_stream *)handle, *(const int *)payload, arg);
 }
 
-static const rondo__event events[RONDO__STREAM_EVENTS] = {
+static const rondo__event events[RONDO__STREAM_ALL_EVENTS] = {
     [RONDO__STREAM_DATA] = {"stream.data", data_thunk},
     [RONDO__STREAM_END] = {"stream.end", plain_thunk},
     [RONDO__STREAM_FINISH] = {"stream.finish", plain_thunk},
     [RONDO__STREAM_DRAIN] = {"stream.drain", plain_thunk},
     [RONDO__STREAM_TIMEOUT] = {"stream.timeout", plain_thunk},
     [RONDO__STREAM_ERROR] = {"stream.error", error_thunk},
+    [RONDO__STREAM_CONNECT] = {"stream.connect", plain_thunk},
 };
 
 #define DEFINE_EVENT(event, callback, index) \
@@ -39,6 +40,34 @@ DEFINE_EVENT(finish, rondo_stream_cb, RONDO__STREAM_FINISH);
 DEFINE_EVENT(drain, rondo_stream_cb, RONDO__STREAM_DRAIN);
 DEFINE_EVENT(timeout, rondo_stream_cb, RONDO__STREAM_TIMEOUT);
 DEFINE_EVENT(error, rondo_stream_error_cb, RONDO__STREAM_ERROR);
+
+/* The events whose slots are in `extra`. */
+static int listen_rarely(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg, bool once) {
+    RONDO__CHECK(stream, &rondo__stream_kind);
+    if (rondo__handle_closing(&stream->base)) return RONDO_ECLOSED;
+    int status = rondo__stream_need_extra(stream);
+    if (status < 0) return status;
+    return rondo__on(&stream->base, rondo__stream_slot(stream, event), event, fn, arg, once);
+}
+
+static int unlisten_rarely(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg) {
+    RONDO__CHECK(stream, &rondo__stream_kind);
+    rondo__slot *slot = rondo__stream_slot(stream, event);
+    return slot ? rondo__off(&stream->base, slot, event, fn, arg) : RONDO_ENOENT;
+}
+
+#define DEFINE_RARE_EVENT(event, callback, index)                                 \
+    int rondo_stream_on_##event(rondo_stream *stream, callback cb, void *arg) {   \
+        return listen_rarely(stream, index, RONDO__FN(cb), arg, false);           \
+    }                                                                             \
+    int rondo_stream_once_##event(rondo_stream *stream, callback cb, void *arg) { \
+        return listen_rarely(stream, index, RONDO__FN(cb), arg, true);            \
+    }                                                                             \
+    int rondo_stream_off_##event(rondo_stream *stream, callback cb, void *arg) {  \
+        return unlisten_rarely(stream, index, RONDO__FN(cb), arg);                \
+    }                                                                             \
+    typedef int rondo_stream_##event##_defined
+DEFINE_RARE_EVENT(connect, rondo_stream_cb, RONDO__STREAM_CONNECT);
 
 /* The first `data` listener starts the reading. */
 static int listen_data(rondo_stream *stream, rondo_stream_data_cb cb, void *arg, bool once) {
@@ -85,6 +114,7 @@ static void (*consumer_call(const rondo__consumer *consumer, unsigned event))(ro
     case RONDO__STREAM_FINISH: return consumer->finish;
     case RONDO__STREAM_DRAIN: return consumer->drain;
     case RONDO__STREAM_TIMEOUT: return consumer->timeout;
+    case RONDO__STREAM_CONNECT: return consumer->connect;
     default: return NULL;
     }
 }
@@ -95,8 +125,8 @@ bool rondo__stream_tell(rondo_stream *stream, unsigned event) {
         if (call) call(stream);
         return call != NULL;
     }
-    if (!rondo__stream_has_slots(stream)) return false;
-    return rondo__emit(&stream->base, &stream->on[event], event, &events[event], NULL) > 0;
+    rondo__slot *slot = rondo__stream_has_slots(stream) ? rondo__stream_slot(stream, event) : NULL;
+    return slot && rondo__emit(&stream->base, slot, event, &events[event], NULL) > 0;
 }
 
 void rondo__stream_tell_error(rondo_stream *stream) {

@@ -2,7 +2,8 @@
  *
  * Readiness to callbacks. One read of up to 64 KiB into the loop's shared buffer for each
  * readiness, and another only if that one filled the buffer: a short read means that the kernel had
- * no more, so asking again would be a system call for nothing.
+ * no more, so asking again would be a system call for nothing. A transport is asked until it has no
+ * more: its reads are short for reasons of its own.
  *
  * Pausing is lazy. The fd stays watched, and only when bytes arrive that nobody wants does the
  * watch end: most pauses are over before the peer sends anything, and cost no system call.
@@ -18,13 +19,21 @@ static bool started(const rondo_stream *stream) {
 }
 
 bool rondo__stream_wants(const rondo_stream *stream) {
-    uint32_t not_now = RONDO__PAUSED | RONDO__HELD | RONDO__EOF | RONDO__FAILED;
+    uint32_t not_now = RONDO__PAUSED | RONDO__HELD | RONDO__EOF | RONDO__FAILED | RONDO__OPENING;
     return !(stream->flags & not_now) && !rondo__handle_closing(&stream->base) && started(stream);
+}
+
+/* Whether bytes wait that the fd's readiness does not tell of. */
+static bool is_pending(const rondo_stream *stream) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    return transport && transport->pending && transport->pending(stream);
 }
 
 int rondo__stream_rewatch(rondo_stream *stream) {
     int events = rondo__io_watched(&stream->io);
-    if ((events & RONDO__READABLE) || !rondo__stream_wants(stream)) return 0;
+    if (!rondo__stream_wants(stream)) return 0;
+    if (is_pending(stream)) rondo__stream_report_later(stream);
+    if (events & RONDO__READABLE) return 0;
     return rondo__io_watch(stream->base.loop, &stream->io, events | RONDO__READABLE);
 }
 
@@ -49,7 +58,8 @@ static void at_end(rondo_stream *stream) {
 /* Something came that nobody asked for. If the connection failed, or ended before anybody began to
  * read, that is told now; bytes, and an end behind them, are left alone until they are wanted. */
 static void look_at_peer(rondo_stream *stream) {
-    bool socket = (stream->flags & RONDO__SOCKET) != 0;
+    /* What a transport's bytes mean can't be seen by a look at the first. */
+    bool socket = (stream->flags & RONDO__SOCKET) && !rondo__transport_of(stream);
     int status = socket ? rondo__socket_peek(stream->fd) : 1;
     if (status == RONDO_EAGAIN) return;
     if (status < 0) {
@@ -63,10 +73,12 @@ static void look_at_peer(rondo_stream *stream) {
 
 static void read_some(rondo_stream *stream) {
     rondo_loop *loop = stream->base.loop;
+    const rondo__transport *transport = rondo__transport_of(stream);
     char *buffer = rondo__net_of(loop)->receive;
     uint64_t total = 0;
     do {
-        int64_t count = rondo__socket_read(stream->fd, buffer, RONDO__RECEIVE_BYTES);
+        int64_t count = transport ? transport->read(stream, buffer, RONDO__RECEIVE_BYTES)
+                                  : rondo__socket_read(stream->fd, buffer, RONDO__RECEIVE_BYTES);
         if (count == RONDO_EAGAIN) return;
         if (count < 0) {
             rondo__stream_fail(stream, (int)count);
@@ -80,9 +92,15 @@ static void read_some(rondo_stream *stream) {
         stream->bytes_in += (uint64_t)count;
         rondo__stream_touch(stream);
         rondo__stream_tell_data(stream, rondo_slice_of(buffer, (size_t)count));
-        if ((size_t)count < RONDO__RECEIVE_BYTES) return;
+        if (!transport && (size_t)count < RONDO__RECEIVE_BYTES) return;
     } while (rondo__stream_wants(stream) &&
              total < rondo_loop_budget(loop, RONDO_BUDGET_read_bytes));
+    /* The fd tells again of what the kernel still has, but not of what the transport has. */
+    if (rondo__stream_wants(stream) && is_pending(stream)) rondo__stream_report_later(stream);
+}
+
+void rondo__stream_read_on(rondo_stream *stream) {
+    if (rondo__stream_wants(stream) && is_pending(stream)) read_some(stream);
 }
 
 /* libev stops a watcher that the kernel refuses to watch, and reports it as ready for everything
@@ -98,6 +116,10 @@ void rondo__stream_ready(rondo_loop *loop, rondo__io *io, int events) {
     RONDO_ASSERT(!rondo__stream_dead(stream));
     if (!rondo__io_watched(io)) {
         lost_watch(stream);
+        return;
+    }
+    if (stream->flags & RONDO__OPENING) {
+        rondo__stream_open_ready(stream, events);
         return;
     }
     if (events & RONDO__WRITABLE) {

@@ -58,11 +58,27 @@ static void gather(rondo_stream *stream, const rondo_slice *direct, int64_t budg
         batch->direct = add_piece(batch, direct->data, direct->len, budget);
 }
 
+static inline int64_t write_pieces(rondo_stream *stream, const struct iovec *pieces, int count,
+                                   int flags) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    if (transport) return transport->write(stream, pieces, count, flags);
+    return rondo__socket_write(stream->fd, pieces, count, flags);
+}
+
+/* RONDO_EINVAL or RONDO_ENOSYS when it can't be sent like that. */
+static int64_t move_file(rondo_stream *stream, const rondo__segment *file, uint64_t len) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    if (!transport)
+        return rondo__socket_sendfile(stream->fd, file->file.fd, file->file.offset, len);
+    if (!transport->sendfile) return RONDO_ENOSYS;
+    return transport->sendfile(stream, file->file.fd, file->file.offset, len);
+}
+
 /* Sends a batch: how much of it left. */
 static int64_t send_batch(rondo_stream *stream, rondo_slice *direct, struct batch *batch) {
     int flags = (stream->flags & RONDO__SOCKET ? 0 : RONDO__SEND_PIPE) |
                 (batch->file_next ? RONDO__SEND_MORE : 0);
-    int64_t sent = rondo__socket_write(stream->fd, batch->pieces, batch->count, flags);
+    int64_t sent = write_pieces(stream, batch->pieces, batch->count, flags);
     if (sent <= 0) return sent;
     uint64_t queued = batch->bytes - batch->direct;
     size_t from_queue = (size_t)((uint64_t)sent < queued ? (uint64_t)sent : queued);
@@ -82,7 +98,7 @@ static int64_t send_file(rondo_stream *stream, int64_t budget) {
         /* Without memory, sendfile still can. */
         if (status != RONDO_ENOMEM || file->file.no_sendfile) return status;
     }
-    int64_t sent = rondo__socket_sendfile(stream->fd, file->file.fd, file->file.offset, want);
+    int64_t sent = move_file(stream, file, want);
     if (sent == RONDO_EINVAL || sent == RONDO_ENOSYS) {
         file->file.no_sendfile = true;
         return 0;
@@ -107,9 +123,19 @@ static void unblock(rondo_stream *stream) {
     rondo__io_watch(stream->base.loop, &stream->io, events); /* wanting less can't fail */
 }
 
+static int end_write_side(rondo_stream *stream) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    if (transport) return transport->shut(stream);
+    return stream->flags & RONDO__SOCKET ? rondo__socket_shutdown(stream->fd) : 0;
+}
+
 /* The queue is written and nothing more will come. */
 static void shut(rondo_stream *stream) {
-    int status = stream->flags & RONDO__SOCKET ? rondo__socket_shutdown(stream->fd) : 0;
+    int status = end_write_side(stream);
+    if (status == RONDO_EAGAIN) {
+        block(stream);
+        return;
+    }
     if (status < 0) {
         /* ENOTCONN is the consequence; what happened to the connection is a better answer. */
         int cause = rondo__socket_error(stream->fd);
@@ -162,7 +188,7 @@ static int send_all(rondo_stream *stream, rondo_slice *direct) {
 static int send_one(rondo_stream *stream, const rondo__segment *only) {
     struct iovec piece = {.iov_base = (void *)(uintptr_t)only->at, .iov_len = (size_t)only->left};
     int flags = stream->flags & RONDO__SOCKET ? 0 : RONDO__SEND_PIPE;
-    int64_t sent = rondo__socket_write(stream->fd, &piece, 1, flags);
+    int64_t sent = write_pieces(stream, &piece, 1, flags);
     if (sent < 0) return (int)sent;
     count_sent(stream, sent);
     rondo__out_advance(stream, (size_t)sent);
@@ -172,9 +198,12 @@ static int send_one(rondo_stream *stream, const rondo__segment *only) {
 void rondo__stream_send(rondo_stream *stream, rondo_slice *direct) {
     RONDO_ASSERT(!rondo__stream_dead(stream));
     const rondo__segment *first = stream->out ? stream->out->first : NULL;
+    const rondo__transport *transport = rondo__transport_of(stream);
     bool is_one = first && !first->next && first->kind != RONDO__SEGMENT_FILE && !direct &&
                   first->left <= (uint64_t)FLUSH_BYTES;
-    int status = is_one ? send_one(stream, first) : send_all(stream, direct);
+    int status = transport && transport->flush ? transport->flush(stream) : 0;
+    if (status == 0) status = is_one ? send_one(stream, first) : send_all(stream, direct);
+    if (status == 0 && transport && transport->flush) status = transport->flush(stream);
     if (status == RONDO_EAGAIN) {
         block(stream);
     } else if (status < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A stream's life: birth from a descriptor, events, failure, close; and its settings.
+ * A stream's life: birth from a descriptor, news, failure, close.
  *
  * Two rules keep user callbacks out of the calls that cause them. Whatever is found out inside a
  * call or a flush is only noted, in flags and in the queue, and rondo__stream_report() tells it
@@ -28,6 +28,8 @@ void rondo__stream_report(rondo_stream *stream) {
         rondo_close(stream);
         return;
     }
+    if (rondo__transport_of(stream)) rondo__stream_read_on(stream);
+    if (rondo__stream_dead(stream)) return;
     if (rondo__queued(stream) == 0) {
         rondo__pipe_drained(stream);
         if (stream->flags & RONDO__NEED_DRAIN) {
@@ -54,6 +56,7 @@ void rondo__stream_fail(rondo_stream *stream, int error) {
     if (rondo__stream_dead(stream)) return;
     stream->flags |= RONDO__FAILED;
     stream->error = error;
+    rondo__stream_cancel_opening(stream);
     rondo__io_stop(stream->base.loop, &stream->io);
     rondo__alarm_clear(&stream->idle);
     rondo__out_drop(stream, error);
@@ -83,10 +86,10 @@ rondo_stream *rondo__stream_new(rondo_loop *loop, int fd, bool accepted, size_t 
     rondo__net *net = rondo__net_make(loop);
     size_t size =
         offsetof(rondo_stream, on) + (room > 0 ? room : sizeof(rondo__slot) * RONDO__STREAM_EVENTS);
-    if (!net || rondo__net_claim(net, fd) < 0) return NULL;
+    if (!net || (fd >= 0 && rondo__net_claim(net, fd) < 0)) return NULL;
     rondo_stream *stream = rondo__zalloc(size);
     if (!stream) {
-        rondo__net_unclaim(net, fd);
+        if (fd >= 0) rondo__net_unclaim(net, fd);
         return NULL;
     }
     rondo__handle_init(&stream->base, loop,
@@ -96,7 +99,7 @@ rondo_stream *rondo__stream_new(rondo_loop *loop, int fd, bool accepted, size_t 
     rondo__task_init(&stream->news, report_news);
     stream->fd = fd;
     stream->flags = RONDO__SOCKET | (accepted ? RONDO__ACCEPTED : 0);
-    if (rondo__io_watch(loop, &stream->io, RONDO__READABLE) < 0) {
+    if (fd >= 0 && rondo__io_watch(loop, &stream->io, RONDO__READABLE) < 0) {
         rondo__io_stop(loop, &stream->io);
         rondo__net_unclaim(net, fd);
         rondo__handle_discard(&stream->base);
@@ -140,11 +143,16 @@ int rondo_stream_open_at(rondo_loop *loop, int fd, rondo_stream **ret_stream, co
 
 static void stream_stop(rondo_handle *handle) {
     rondo_stream *stream = (rondo_stream *)handle;
+    const rondo__transport *transport = rondo__transport_of(stream);
+    rondo__stream_cancel_opening(stream);
+    if (transport && transport->stop && stream->fd >= 0) transport->stop(stream);
     /* The watch goes before the descriptor: libev must never be left with a closed one. */
     rondo__io_stop(handle->loop, &stream->io);
-    rondo__net_unclaim(rondo__net_of(handle->loop), stream->fd);
-    rondo__socket_close(stream->fd);
-    stream->fd = -1;
+    if (stream->fd >= 0) {
+        rondo__net_unclaim(rondo__net_of(handle->loop), stream->fd);
+        rondo__socket_close(stream->fd);
+        stream->fd = -1;
+    }
     rondo__alarm_clear(&stream->idle);
     rondo__task_cancel(&stream->news);
     rondo__out_drop(stream, RONDO_ECANCELED);
@@ -159,21 +167,25 @@ static void stream_free(rondo_handle *handle) {
     rondo_stream *stream = (rondo_stream *)handle;
     if (stream->consumer && stream->consumer->closed) stream->consumer->closed(stream);
     RONDO_ASSERT(!stream->out);
-    rondo__free(stream->extra);
+    rondo__stream_free_extra(stream);
 }
 
 static void stream_verify(const rondo_handle *handle) {
     const rondo_stream *stream = (const rondo_stream *)handle;
     bool closing = rondo__handle_closing(handle);
-    RONDO_ASSERT((stream->fd < 0) == closing);
+    bool opening = (stream->flags & RONDO__OPENING) != 0;
+    RONDO_ASSERT(closing ? stream->fd < 0 : stream->fd >= 0 || opening);
+    RONDO_ASSERT(!opening || (stream->flags & RONDO__BLOCKED));
     /* Nothing may find a stream any more that is dead. */
     RONDO_ASSERT(!rondo__stream_dead(stream) || !rondo__alarm_is_set(&stream->idle));
     RONDO_ASSERT(!rondo__stream_dead(stream) || rondo__io_watched(&stream->io) == 0);
     RONDO_ASSERT(!closing || !rondo__list_linked(&stream->news.link));
     RONDO_ASSERT(!(stream->flags & RONDO__SHUT) || (stream->flags & RONDO__ENDED));
     RONDO_ASSERT(!(stream->flags & RONDO__FINISHED) || (stream->flags & RONDO__SHUT));
-    if (!rondo__stream_dead(stream) && (stream->flags & RONDO__BLOCKED))
-        RONDO_ASSERT((rondo__io_watched(&stream->io) & RONDO__WRITABLE) && stream->out);
+    if (!rondo__stream_dead(stream) && (stream->flags & RONDO__BLOCKED) && !opening) {
+        RONDO_ASSERT(rondo__io_watched(&stream->io) & RONDO__WRITABLE);
+        RONDO_ASSERT(stream->out || rondo__transport_of(stream));
+    }
     rondo__out_verify(stream);
 }
 
@@ -213,94 +225,4 @@ void rondo__stream_set_owner(rondo_stream *stream, void *owner) { stream->owner 
 void *rondo__stream_room(rondo_stream *stream) {
     RONDO_ASSERT(!rondo__stream_has_slots(stream));
     return stream->on;
-}
-
-/* ---- reading on and off ---- */
-
-int rondo_pause(rondo_stream *stream) {
-    RONDO__CHECK_STREAM(stream);
-    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
-    stream->flags |= RONDO__PAUSED;
-    return 0;
-}
-
-int rondo_resume(rondo_stream *stream) {
-    RONDO__CHECK_STREAM(stream);
-    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
-    uint32_t before = stream->flags;
-    stream->flags = (stream->flags | RONDO__RESUMED) & ~(uint32_t)RONDO__PAUSED;
-    int status = rondo__stream_rewatch(stream);
-    if (status < 0) stream->flags = before;
-    return status;
-}
-
-bool rondo_is_paused(const rondo_stream *stream) {
-    RONDO__CHECK_STREAM(stream);
-    return (stream->flags & RONDO__PAUSED) != 0;
-}
-
-/* ---- settings and questions ---- */
-
-int rondo__stream_need_extra(rondo_stream *stream) {
-    if (stream->extra) return 0;
-    rondo__stream_extra *extra = rondo__alloc(sizeof *extra);
-    if (!extra) return RONDO_ENOMEM;
-    extra->mark = RONDO__DEFAULT_MARK;
-    extra->cap = RONDO__DEFAULT_CAP;
-    extra->pipe = NULL;
-    rondo__list_init(&extra->sources);
-    stream->extra = extra;
-    return 0;
-}
-
-int rondo_stream_set_high_water(rondo_stream *stream, size_t mark_bytes, size_t cap_bytes) {
-    RONDO__CHECK_STREAM(stream);
-    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
-    int status = rondo__stream_need_extra(stream);
-    if (status < 0) return status;
-    /* With a mark of 0 an empty queue would be full, and nobody could ever go on. */
-    stream->extra->mark = mark_bytes > 0 ? mark_bytes : 1;
-    stream->extra->cap = cap_bytes > stream->extra->mark ? cap_bytes : stream->extra->mark;
-    return 0;
-}
-
-int rondo_stream_set_timeout(rondo_stream *stream, uint64_t idle_ms) {
-    RONDO__CHECK_STREAM(stream);
-    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
-    stream->idle_ms = idle_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)idle_ms;
-    rondo__alarm_clear(&stream->idle);
-    rondo__stream_touch(stream);
-    return 0;
-}
-
-int rondo_stream_set_half_open(rondo_stream *stream, bool on) {
-    RONDO__CHECK_STREAM(stream);
-    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
-    stream->flags &= ~(uint32_t)RONDO__HALF_OPEN;
-    if (on) stream->flags |= RONDO__HALF_OPEN;
-    return 0;
-}
-
-void rondo_stream_get_figures(const rondo_stream *stream, rondo_stream_figures *ret_figures) {
-    RONDO__CHECK_STREAM(stream);
-    ret_figures->bytes_in = stream->bytes_in;
-    ret_figures->bytes_out = stream->bytes_out;
-    ret_figures->queued = rondo__queued(stream);
-}
-
-static int write_name(const rondo_stream *stream, bool peer, char *text, size_t size) {
-    rondo_address address;
-    if (rondo__handle_closing(&stream->base)) return RONDO_ECLOSED;
-    int status = rondo__socket_name(stream->fd, peer, &address);
-    return status < 0 ? status : rondo_address_format(&address, text, size);
-}
-
-int rondo_stream_peer(const rondo_stream *stream, char *text, size_t size) {
-    RONDO__CHECK_STREAM(stream);
-    return write_name(stream, true, text, size);
-}
-
-int rondo_stream_local(const rondo_stream *stream, char *text, size_t size) {
-    RONDO__CHECK_STREAM(stream);
-    return write_name(stream, false, text, size);
 }

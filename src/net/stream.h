@@ -19,6 +19,7 @@ typedef struct rondo__consumer {
     void (*end)(rondo_stream *stream);    /* the peer will send no more */
     void (*finish)(rondo_stream *stream); /* rondo_end() is done */
     void (*drain)(rondo_stream *stream);
+    void (*connect)(rondo_stream *stream);          /* one that was opening is open */
     void (*timeout)(rondo_stream *stream);          /* idle time is over */
     void (*error)(rondo_stream *stream, int error); /* closes right after */
     void (*closed)(rondo_stream *stream);           /* the stream's memory goes when it returns */

@@ -105,8 +105,9 @@ void rondo__stream_end(rondo_stream *stream) {
     rondo__out *out = stream->out;
     if (rondo__stream_dead(stream) || (stream->flags & RONDO__ENDED)) return;
     stream->flags |= RONDO__ENDED;
-    /* With something queued, the flush that empties the queue shuts down. */
-    if (!out || !out->first) rondo__stream_send(stream, NULL);
+    /* With something queued, the flush that empties the queue shuts down; so does opening. */
+    if ((!out || !out->first) && !(stream->flags & RONDO__OPENING))
+        rondo__stream_send(stream, NULL);
 }
 
 int rondo_end(rondo_stream *stream) {

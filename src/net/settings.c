@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What can be set on a stream and asked of it: reading on and off, marks, timeouts, names.
+ */
+#include <string.h>
+
+#include "loop/memory.h"
+#include "net/duplex.h"
+
+/* ---- reading on and off ---- */
+
+int rondo_pause(rondo_stream *stream) {
+    RONDO__CHECK_STREAM(stream);
+    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
+    stream->flags |= RONDO__PAUSED;
+    return 0;
+}
+
+int rondo_resume(rondo_stream *stream) {
+    RONDO__CHECK_STREAM(stream);
+    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
+    uint32_t before = stream->flags;
+    stream->flags = (stream->flags | RONDO__RESUMED) & ~(uint32_t)RONDO__PAUSED;
+    int status = rondo__stream_rewatch(stream);
+    if (status < 0) stream->flags = before;
+    return status;
+}
+
+bool rondo_is_paused(const rondo_stream *stream) {
+    RONDO__CHECK_STREAM(stream);
+    return (stream->flags & RONDO__PAUSED) != 0;
+}
+
+/* ---- settings and questions ---- */
+
+int rondo__stream_need_extra(rondo_stream *stream) {
+    if (stream->extra) return 0;
+    rondo__stream_extra *extra = rondo__zalloc(sizeof *extra);
+    if (!extra) return RONDO_ENOMEM;
+    extra->mark = RONDO__DEFAULT_MARK;
+    extra->cap = RONDO__DEFAULT_CAP;
+    rondo__list_init(&extra->sources);
+    stream->extra = extra;
+    return 0;
+}
+
+void rondo__stream_free_extra(rondo_stream *stream) {
+    rondo__stream_extra *extra = stream->extra;
+    if (!extra) return;
+    RONDO_ASSERT(!extra->opening && !extra->pipe && rondo__list_empty(&extra->sources));
+    if (extra->transport && extra->transport->free) extra->transport->free(stream);
+    for (unsigned i = 0; i < sizeof extra->on / sizeof *extra->on; i++)
+        rondo__slot_fini(&extra->on[i]);
+    rondo__free(extra);
+    stream->extra = NULL;
+}
+
+int rondo_stream_set_high_water(rondo_stream *stream, size_t mark_bytes, size_t cap_bytes) {
+    RONDO__CHECK_STREAM(stream);
+    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
+    int status = rondo__stream_need_extra(stream);
+    if (status < 0) return status;
+    /* With a mark of 0 an empty queue would be full, and nobody could ever go on. */
+    stream->extra->mark = mark_bytes > 0 ? mark_bytes : 1;
+    stream->extra->cap = cap_bytes > stream->extra->mark ? cap_bytes : stream->extra->mark;
+    return 0;
+}
+
+int rondo_stream_set_timeout(rondo_stream *stream, uint64_t idle_ms) {
+    RONDO__CHECK_STREAM(stream);
+    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
+    stream->idle_ms = idle_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)idle_ms;
+    rondo__alarm_clear(&stream->idle);
+    rondo__stream_touch(stream);
+    return 0;
+}
+
+int rondo_stream_set_half_open(rondo_stream *stream, bool on) {
+    RONDO__CHECK_STREAM(stream);
+    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
+    stream->flags &= ~(uint32_t)RONDO__HALF_OPEN;
+    if (on) stream->flags |= RONDO__HALF_OPEN;
+    return 0;
+}
+
+void rondo_stream_get_figures(const rondo_stream *stream, rondo_stream_figures *ret_figures) {
+    RONDO__CHECK_STREAM(stream);
+    ret_figures->bytes_in = stream->bytes_in;
+    ret_figures->bytes_out = stream->bytes_out;
+    ret_figures->queued = rondo__queued(stream);
+}
+
+static int write_name(const rondo_stream *stream, bool peer, char *text, size_t size) {
+    rondo_address address;
+    if (rondo__handle_closing(&stream->base)) return RONDO_ECLOSED;
+    if (stream->fd < 0) return RONDO_ENOTCONN;
+    int status = rondo__socket_name(stream->fd, peer, &address);
+    return status < 0 ? status : rondo_address_format(&address, text, size);
+}
+
+int rondo_stream_peer(const rondo_stream *stream, char *text, size_t size) {
+    RONDO__CHECK_STREAM(stream);
+    return write_name(stream, true, text, size);
+}
+
+int rondo_stream_local(const rondo_stream *stream, char *text, size_t size) {
+    RONDO__CHECK_STREAM(stream);
+    return write_name(stream, false, text, size);
+}

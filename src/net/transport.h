@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The seam between a stream and its descriptor. A plain stream has no transport: read.c and send.c
+ * call socket.h themselves, at the cost of one predictable branch. Whatever moves bytes in another
+ * way (TLS, descriptors beside bytes, a file as standard output) is a table of these functions, set
+ * by rondo__stream_set_transport(). Internal, for src/net/.
+ *
+ * None of them calls user functions, fails or closes the stream: they return what happened, as the
+ * functions of socket.h do, and the stream does the rest. An EAGAIN is honest: the fd's readiness,
+ * or `ready`, brings the stream back.
+ */
+#ifndef RONDO__TRANSPORT_H
+#define RONDO__TRANSPORT_H
+
+#include <rondo/base.h>
+
+#include <sys/uio.h>
+
+typedef struct rondo__transport {
+    const char *name;
+    /* Bytes read, 0 at the end, RONDO_EAGAIN, an error. */
+    int64_t (*read)(rondo_stream *stream, void *buffer, size_t size);
+    /* Bytes taken, RONDO_EAGAIN, an error. flags of rondo__socket_write(). */
+    int64_t (*write)(rondo_stream *stream, const struct iovec *iov, int count, int flags);
+    /* As rondo__socket_sendfile(). NULL: files are read and written. */
+    int64_t (*sendfile)(rondo_stream *stream, int file, uint64_t offset, uint64_t len);
+    /* Pushes on what write() has taken and not yet handed to the kernel: 0, RONDO_EAGAIN, an error.
+     * Called before each write and until it is 0. NULL: write() keeps nothing. */
+    int (*flush)(rondo_stream *stream);
+    /* Ends the write side, behind the last byte: 0, RONDO_EAGAIN (call again when writable), an
+     * error. */
+    int (*shut)(rondo_stream *stream);
+    /* Whether bytes are waiting that the fd's readiness does not tell of. NULL: never. */
+    bool (*pending)(const rondo_stream *stream);
+    /* While the stream is opening (RONDO__OPENING): the fd is ready for `events`. 0: it is open;
+     * RONDO_EAGAIN: not yet, watch for *ret_events; an error. NULL: it opens at once. */
+    int (*handshake)(rondo_stream *stream, int events, int *ret_events);
+    /* The stream closes; its fd is still open. Says goodbye without waiting. Or NULL. */
+    void (*stop)(rondo_stream *stream);
+    /* Frees the state. Or NULL. */
+    void (*free)(rondo_stream *stream);
+} rondo__transport;
+
+/* Before anything was read or written, or from the transport that is replaced. state: for
+ * rondo__stream_transport_state(), which goes with `free`. 0 or RONDO_ENOMEM. */
+int rondo__stream_set_transport(rondo_stream *stream, const rondo__transport *transport,
+                                void *state);
+void *rondo__stream_transport_state(const rondo_stream *stream);
+
+#endif

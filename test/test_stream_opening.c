@@ -40,7 +40,8 @@ static void connect_now(rondo_loop *loop, void *arg) {
 /* Returns the other end. */
 static int start_connecting(rondo_loop *loop, connecting *it) {
     int ends[2];
-    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    CHECK_INT(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
     it->fd = ends[0];
     CHECK(rondo_immediate(loop, connect_now, it) > 0);
     return ends[1];

@@ -41,9 +41,16 @@ void rondo__at_loop_free(rondo_loop *loop, rondo__at_free *at_free,
 void rondo__at_close_all(rondo_loop *loop, rondo__at_free *node,
                          void (*run)(rondo_loop *, rondo__at_free *));
 
-/* One pointer that src/threadpool/ keeps on the loop (its pool), and one for src/net/ (its shared
- * buffers): made there at first use. */
-enum { RONDO__PART_POOL, RONDO__PART_NET, RONDO__PART_HTTP, RONDO__PART_COUNT };
+/* What other rooms keep on the loop, made there at first use: the pool, the shared buffers of
+ * streams and of HTTP, the open requests for names, the resolver with its channels. */
+enum {
+    RONDO__PART_POOL,
+    RONDO__PART_NET,
+    RONDO__PART_HTTP,
+    RONDO__PART_DNS,
+    RONDO__PART_RESOLVER,
+    RONDO__PART_COUNT
+};
 void *rondo__loop_part(const rondo_loop *loop, int part);
 void rondo__loop_set_part(rondo_loop *loop, int part, void *pointer);
 

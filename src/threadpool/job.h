@@ -29,6 +29,8 @@ struct rondo_job {
     /* Canceling does not replace the result of one that runs: it has done something, and the caller
      * must hear what. */
     bool keeps_result;
+    /* The loop does not live for it: the owner has its own hold, or needs no result any more. */
+    bool weak;
     /* ---- the pool's ---- */
     bool must_run;      /* submitted with `always` */
     bool recycled;      /* its memory is for the pool's free list */

@@ -122,7 +122,7 @@ int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always) {
     if (refused) lane->refused++;
     pthread_mutex_unlock(&lane->lock);
     if (refused) return RONDO_EAGAIN;
-    rondo__loop_hold(pool->loop);
+    if (!job->weak) rondo__loop_hold(pool->loop);
     return 0;
 }
 

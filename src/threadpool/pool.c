@@ -57,7 +57,7 @@ static void deliver(rondo__pool *pool, rondo__list *batch) {
         rondo_job *job = RONDO__OF(rondo__list_pop_front(batch), rondo_job, link);
         RONDO_ASSERT(job->state == RONDO__JOB_DONE);
         pool->budget--;
-        rondo__loop_release(pool->loop);
+        if (!job->weak) rondo__loop_release(pool->loop);
         job->deliver(pool->loop, job, job->result);
     }
     rondo__list_splice_back(batch, &pool->ready); /* added by the callbacks just now */
@@ -89,7 +89,7 @@ static void on_pending(rondo_loop *loop, rondo__task *task) {
 void rondo__job_complete(rondo_loop *loop, rondo_job *job, int64_t result) {
     rondo__pool *pool = rondo__loop_part(loop, RONDO__PART_POOL);
     rondo__list jobs;
-    RONDO_ASSERT(pool && job->deliver && job->state == RONDO__JOB_NEW);
+    RONDO_ASSERT(pool && job->deliver && job->state == RONDO__JOB_NEW && !job->weak);
     job->state = RONDO__JOB_DONE;
     job->lane = NULL;
     job->loop = loop;
@@ -144,7 +144,7 @@ unsigned *rondo__pool_at_position(rondo_loop *loop) {
 static void drop_jobs(rondo__pool *pool, rondo__list *jobs) {
     for (rondo__list *link; (link = rondo__list_pop_front(jobs));) {
         rondo_job *job = RONDO__OF(link, rondo_job, link);
-        rondo__loop_release(pool->loop);
+        if (!job->weak) rondo__loop_release(pool->loop);
         if (job->drop) {
             job->drop(job);
         } else {

@@ -4,10 +4,14 @@
  * nsswitch, getaddrinfo(3)) on the pool's `dns` lane, so that a slow name delays neither the loop nor
  * files. rondo_dns_query() asks name servers for records of one type; it needs c-ares.
  *
- * Each callback runs exactly once, on the loop thread, never inside the call that asked; the request
- * is valid until then, and keeps the loop alive. What is handed to it is the library's, valid until
- * it returns. Answers are hostile: counts and lengths are bounded, names are checked before use.
- * Loop thread only.
+ * Each callback runs exactly once, on the loop thread, in a pending phase, never inside the call that
+ * asked. The request is valid until its callback has returned, and keeps the loop alive. What is
+ * handed to the callback is the library's, valid until it returns. rondo_loop_close_all() cancels
+ * all requests; rondo_loop_free() calls nobody, and waits for threads that are still in the
+ * system's resolver, those of abandoned requests included. Loop thread only.
+ *
+ * Answers are hostile: counts and lengths are bounded, and a name that is none by RFC 1123 (letters,
+ * digits, inner hyphens; underscores are let pass for RFC 2782) makes the answer RONDO_EPROTO.
  */
 #ifndef RONDO_DNS_H
 #define RONDO_DNS_H
@@ -18,9 +22,13 @@
 extern "C" {
 #endif
 
-/* Ends a request now: its callback gets RONDO_ECANCELED in the next pending phase, even when a
- * thread still waits for the system's resolver; what that brings is dropped. Returns 0, or
- * RONDO_ENOENT when the callback is about to run with a result anyway. */
+/* The most that a callback is given; what an answer has beyond is cut off. */
+#define RONDO_DNS_ADDRESSES_MAX 256
+#define RONDO_DNS_RECORDS_MAX 1024
+
+/* Ends a request now: its callback gets RONDO_ECANCELED in the next pending phase, whatever has come
+ * meanwhile, and even when a thread still waits for the system's resolver; what that brings is
+ * dropped. Returns 0, or RONDO_ENOENT inside the callback of that request. */
 RONDO_API int rondo_dns_cancel(rondo_dns_request *request);
 
 /* ---- by the system's rules ---- */
@@ -28,7 +36,9 @@ RONDO_API int rondo_dns_cancel(rondo_dns_request *request);
 enum {
     RONDO_DNS_IPV4 = 1 << 0, /* this family only; neither or both bits: both */
     RONDO_DNS_IPV6 = 1 << 1, /* likewise */
-    RONDO_DNS_ALL = 1 << 2,  /* also addresses of families that this machine has no address of */
+    /* Also addresses of a family that this machine has none of. Those of a family that was asked
+     * for alone come in any case. */
+    RONDO_DNS_ALL = 1 << 2,
     RONDO_DNS_NAMES_ONLY = 1 << 3 /* reverse: RONDO_ENOTFOUND rather than a number as text */
 };
 
@@ -40,11 +50,13 @@ typedef struct rondo_dns_lookup_options {
 /* status 0: count >= 1 addresses in the order of RFC 6724, without duplicates, each with the port
  * that was asked for. Otherwise RONDO_ENOTFOUND (no such name, or none of the family),
  * RONDO_EDNSAGAIN (the name servers don't answer), RONDO_EDNSFAIL, RONDO_ECANCELED, RONDO_ETIMEDOUT,
- * RONDO_ENOMEM, and no addresses. */
+ * RONDO_ENOMEM or what else ails the system (RONDO_EMFILE, ...), and no addresses. */
 typedef void (*rondo_dns_lookup_cb)(rondo_loop *loop, int status, const rondo_address *addresses,
                                     size_t count, void *arg);
-/* Looks host up: a name or a number. options and ret_request may be NULL. Returns 0, RONDO_EINVAL (no
- * name, or longer than 253 bytes), RONDO_EAGAIN (the lane's queue is full), RONDO_ENOMEM,
+/* Looks host up: a name or a number. options and ret_request may be NULL. Numbers take no thread, nor
+ * do localhost and the names below it, which are this machine's loopback addresses whatever its
+ * files say (RFC 6761, 6.3). Returns 0, RONDO_EINVAL (no callback; no name, one longer than 253 bytes
+ * or with a space or control character), RONDO_EAGAIN (the lane's queue is full), RONDO_ENOMEM,
  * RONDO_ENOTSUP (the pool in a forked child); then the callback is not called. */
 RONDO_API int rondo_dns_lookup(rondo_loop *loop, const char *host, uint16_t port,
                                const rondo_dns_lookup_options *options,
@@ -53,8 +65,8 @@ RONDO_API int rondo_dns_lookup(rondo_loop *loop, const char *host, uint16_t port
 /* host and service are NULL unless status is 0; service is the port's name, or its number. */
 typedef void (*rondo_dns_reverse_cb)(rondo_loop *loop, int status, const char *host,
                                      const char *service, void *arg);
-/* The name of an address, by getnameinfo(3). Returns as rondo_dns_lookup(). A name that comes back is
- * the address owner's word: look it up again before trusting it. */
+/* The name of an IPv4 or IPv6 address, by getnameinfo(3). Returns as rondo_dns_lookup(). A name that
+ * comes back is the address owner's word: look it up again before trusting it. */
 RONDO_API int rondo_dns_reverse(rondo_loop *loop, const rondo_address *address,
                                 const rondo_dns_lookup_options *options,
                                 rondo_dns_request **ret_request, rondo_dns_reverse_cb cb,

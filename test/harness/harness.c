@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 struct harness_report *harness_report;
+char harness_context[256];
 
 static struct harness_test *first_test;
 static struct harness_test **last_next = &first_test;
@@ -41,8 +42,9 @@ void harness_fail(const char *file, int line, const char *format, ...) {
     if (text[0] == '\0') { /* the first failure is the one to look at */
         int used = snprintf(text, size, "%s:%d: ", file, line);
         va_start(args, format);
-        vsnprintf(text + used, size - (size_t)used, format, args);
+        vsnprintf(text + used, size - (size_t)used - sizeof harness_context, format, args);
         va_end(args);
+        strcat(text, harness_context);
         fprintf(stderr, "%s\n", text); /* for -1; else it is in the output that is shown */
     }
     fflush(NULL);

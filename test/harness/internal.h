@@ -35,6 +35,9 @@ struct harness_report {
 };
 extern struct harness_report *harness_report;
 
+/* Added to a failure: in which of many runs it happened. */
+extern char harness_context[256];
+
 /* Makes the library use the two functions below, which count and fail when told to. */
 void harness_alloc_install(void);
 void *harness_realloc(void *old, size_t size, void *user);

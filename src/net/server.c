@@ -13,6 +13,7 @@
 #include "loop/io.h"
 #include "net/buffers.h"
 #include "net/socket.h"
+#include "net/socket_listen.h"
 #include "net/stream.h"
 
 #define DEFAULT_BACKLOG 511

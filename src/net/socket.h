@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every system call on a socket or pipe, in one place: EINTR, CLOEXEC, NONBLOCK and SIGPIPE are
- * dealt with here and nowhere else. All functions return a negative RONDO_E* on failure. Internal.
+ * Every system call on a socket or pipe, in a few files: EINTR, CLOEXEC, NONBLOCK and SIGPIPE are
+ * dealt with there and nowhere else.
+ *
+ *   socket.h         bytes, names, the end       socket_listen.h   servers
+ *   socket_adopt.h   descriptors of others       socket_connect.h  clients, and TCP's options
+ *
+ * All functions return a negative RONDO_E* on failure. Internal.
  */
 #ifndef RONDO__SOCKET_H
 #define RONDO__SOCKET_H
@@ -31,25 +36,6 @@ int64_t rondo__socket_sendfile(int fd, int file, uint64_t offset, uint64_t len);
 int64_t rondo__socket_read_file(int file, void *buffer, size_t size, uint64_t offset);
 
 /* ---- life ---- */
-
-/* A listening socket. dual: IPv4 as well on an IPv6 socket. Accepted sockets inherit TCP_NODELAY
- * from it. Returns the fd. */
-int rondo__socket_listen(const rondo_address *address, bool dual, int backlog);
-/* A connection, non-blocking; returns the fd. */
-int rondo__socket_accept(int fd);
-/* Whether the error is about one connection, which has gone, and the next one may be accepted. */
-bool rondo__socket_accept_again(int error);
-/* A descriptor to have in reserve. */
-int rondo__socket_reserve(void);
-
-typedef struct rondo__socket_traits {
-    bool socket, readable, writable;
-} rondo__socket_traits;
-/* What a foreign fd is; changes nothing. RONDO_ENOTSUP: it can't be a stream. */
-int rondo__socket_inspect(int fd, rondo__socket_traits *ret_traits);
-/* Makes it non-blocking and close-on-exec. ret_before is for rondo__socket_give_back(). */
-int rondo__socket_adopt(int fd, int *ret_before);
-void rondo__socket_give_back(int fd, int before);
 
 int rondo__socket_shutdown(int fd); /* the write side */
 /* The error that the kernel holds for the socket, now taken: 0 for none. */

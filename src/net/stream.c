@@ -11,7 +11,7 @@
 
 #include "loop/memory.h"
 #include "net/duplex.h"
-#include "net/socket.h"
+#include "net/socket_adopt.h"
 
 /* ---- news ---- */
 

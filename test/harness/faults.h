@@ -45,8 +45,9 @@ enum {
 /* --- Rules. Each holds until it has struck, or for good, or until faults_clear(). The first one
  * that fails a call hides the others from it. --------------------------------------------------- */
 
-/* The nth matching call from now (1: the very next) fails with this errno; getaddrinfo and
- * pthread_create return it. getsockopt(SO_ERROR) gives it as the socket's pending error. */
+/* The nth matching call from now (1: the very next) fails with this errno; getaddrinfo,
+ * getnameinfo and pthread_create return it. getsockopt(SO_ERROR) gives it as the pending error of the
+ * socket. */
 void faults_fail(faults_calls calls, unsigned nth, int error);
 /* Each period-th matching call fails: 1 is every one. */
 void faults_every(faults_calls calls, unsigned period, int error);

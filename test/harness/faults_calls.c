@@ -244,6 +244,17 @@ int __wrap_getaddrinfo(const char *name, const char *service, const struct addri
     return error;
 }
 
+int __wrap_getnameinfo(const struct sockaddr *address, socklen_t len, char *host,
+                       socklen_t host_len, char *service, socklen_t service_len, int flags) {
+    PASSAGE(getnameinfo, -1, 0, 0, 0);
+    if (!faults_enter(&p))
+        return (int)faults_leave(
+            &p, getnameinfo(address, len, host, host_len, service, service_len, flags));
+    int error = p.entry.error;
+    faults_answer(&p);
+    return error;
+}
+
 /* ---- files ---- */
 
 /* The mode is there if it is needed, and nobody looks at it if not. */

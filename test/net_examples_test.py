@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""The examples of the network do what they promise, where a line of output can't show it.
+
+    test/net_examples_test.py [WORD...]    only the tests with a WORD in their name
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
+LIMIT_S = 60 if os.environ.get("VARIANT") else 10
+
+
+class Example:
+    """An example while a with statement lasts, on a free port. It must end well by SIGINT."""
+
+    def __init__(self, name, *args):
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "examples", name), "0", *args], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        assert " listening on 127.0.0.1:" in line, line + self.process.stderr.read()
+        self.port = int(line.split(":")[2].split(",")[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.process.send_signal(signal.SIGINT)
+        else:
+            self.process.kill()
+        _, err = self.process.communicate(timeout=LIMIT_S)
+        assert kind or self.process.returncode == 0, (self.process.returncode, err)
+
+    def connect(self, receive_buffer=None):
+        connection = socket.socket()
+        if receive_buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.settimeout(LIMIT_S)
+        connection.connect(("127.0.0.1", self.port))
+        return connection
+
+
+# --- chat ----------------------------------------------------------------------------------------
+
+class Guest:
+    def __init__(self, chat, name, receive_buffer=None):
+        self.socket = chat.connect(receive_buffer)
+        self.file = self.socket.makefile("rw", encoding="utf-8", newline="\n")
+        self.hears("* your name?")
+        self.says(name)
+        self.hears(f"* welcome, {name}")
+
+    def says(self, line):
+        self.file.write(line + "\n")
+        self.file.flush()
+
+    def line(self):
+        return self.file.readline().rstrip("\n")
+
+    def hears(self, line):
+        heard = self.line()
+        assert heard == line, f"{heard!r} is not {line!r}"
+
+    def leave(self):
+        self.file.close()
+        self.socket.close()
+
+
+def test_chat_tells_who_comes_speaks_and_goes():
+    with Example("chat") as chat:
+        ann = Guest(chat, "ann")
+        bob = Guest(chat, "bob")
+        ann.hears("* bob has joined")
+        bob.says("hello")
+        ann.hears("bob: hello")
+        ann.says("\x1b[2Jhi\x07, bob\r")
+        bob.hears("ann: [2Jhi, bob")
+        bob.leave()
+        ann.hears("* bob has left")
+        ann.leave()
+
+
+def test_chat_cuts_off_a_line_without_end():
+    with Example("chat") as chat:
+        ann, eve = Guest(chat, "ann"), Guest(chat, "eve")
+        ann.hears("* eve has joined")
+        eve.socket.sendall(b"x" * 100000)
+        ann.hears("* eve has left")
+        ann.leave()
+
+
+def test_chat_is_not_slowed_down_by_one_who_never_reads():
+    with Example("chat") as chat:
+        slow = Guest(chat, "slow", receive_buffer=4096)
+        ann = Guest(chat, "ann")
+        bob = Guest(chat, "bob")
+        ann.hears("* bob has joined")
+        text, left = "x" * 500, 0
+        # Each line that ann says comes to bob before she says more. That would never end if anybody
+        # waited for the slow one: the kernel holds a few MiB for it, the server a quarter of one.
+        for number in range(64000):
+            ann.says(f"{number} {text[len(str(number)) + 1:]}")
+            heard = bob.line()
+            if heard == "* slow has left":
+                left = number
+                heard = bob.line()
+            assert heard.startswith(f"ann: {number} "), heard
+            if left:
+                break
+        assert left, "the slow one was never cut off"
+        ann.hears("* slow has left")
+        bob.says("at last")
+        ann.hears("bob: at last")
+        received = 0
+        try:
+            while chunk := slow.socket.recv(65536):
+                received += len(chunk)
+        except ConnectionResetError:
+            pass
+        assert received < left * 505, (received, left)
+        for guest in (ann, bob, slow):
+            guest.leave()
+
+
+# --- All of them ---------------------------------------------------------------------------------
+
+def main():
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")
+             and (len(sys.argv) < 2 or any(word in name for word in sys.argv[1:]))]
+    failed = 0
+    for name, test in tests:
+        try:
+            test()
+            print(f"ok {name}")
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            print(f"FAIL {name}\n{traceback.format_exc()}")
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+sys.exit(main())

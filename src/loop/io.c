@@ -9,6 +9,7 @@
  */
 #include "loop/io.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -116,6 +117,16 @@ static void invoke(struct ev_loop *ev) {
     rondo__list_splice_back(&loop->ready, &loop->ev_parts->batch);
 }
 
+/* libev calls this just before it sleeps. What is pending then is an fd that the kernel has refused
+ * to watch a moment ago (no memory, or no watches left): its owner must not have to wait for an
+ * event that has nothing to do with it. */
+static void before_sleep(struct ev_loop *ev) {
+    const rondo_loop *loop = ev_userdata(ev);
+    uint64_t one = 1;
+    if (RONDO__LIKELY(ev_pending_count(ev) == 0)) return;
+    while (write(loop->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {}
+}
+
 static void on_sleep_over(struct ev_loop *ev, ev_timer *watcher, int events) {
     rondo_loop *loop = ev_userdata(ev);
     (void)watcher, (void)events;
@@ -151,6 +162,10 @@ int rondo__poll_init(rondo_loop *loop) {
     rondo__io_init(&loop->wake_io, loop->wake_fd, on_wake);
     if (rondo__memory_libev_starved()) return RONDO_ENOMEM;
     if (rondo__io_watch(loop, &loop->wake_io, RONDO__READABLE) < 0) return RONDO_ENOMEM;
+    /* libev tells the kernel when it runs; when that is refused there can be no loop. */
+    ev_run(loop->ev, EVRUN_NOWAIT);
+    if (!rondo__io_watched(&loop->wake_io)) return RONDO_ENOMEM;
+    ev_set_loop_release_cb(loop->ev, before_sleep, NULL);
     /* Arm the timer once, so that libev has its memory for it before anything depends on it. */
     ev_timer_set(&parts->sleep, 1e6, 0.);
     ev_timer_start(loop->ev, &parts->sleep);

@@ -354,11 +354,6 @@ int __wrap_eventfd(unsigned start, int flags) {
     THROUGH(int, eventfd(start, flags));
 }
 
-int __wrap_epoll_create1(int flags) {
-    PASSAGE(epoll_create1, -1, 0, 0, flags);
-    THROUGH(int, epoll_create1(flags));
-}
-
 int __wrap_sigaction(int signum, const struct sigaction *action, struct sigaction *ret_before) {
     PASSAGE(sigaction, signum, 0, 0, 0);
     THROUGH(int, sigaction(signum, action, ret_before));
@@ -387,13 +382,20 @@ long __wrap_syscall(long number, ...) {
 
 /* ---- libev's ---- */
 
+static int (*real_epoll_create1)(int);
 static int (*real_epoll_ctl)(int, int, int, struct epoll_event *);
 static int (*real_epoll_wait)(int, struct epoll_event *, int, int);
 
 /* The next ones in line: a sanitizer's, or the C library's. */
 __attribute__((constructor)) static void find_real(void) {
+    *(void **)&real_epoll_create1 = dlsym(RTLD_NEXT, "epoll_create1");
     *(void **)&real_epoll_ctl = dlsym(RTLD_NEXT, "epoll_ctl");
     *(void **)&real_epoll_wait = dlsym(RTLD_NEXT, "epoll_wait");
+}
+
+int epoll_create1(int flags) {
+    PASSAGE(epoll_create1, -1, 0, 0, flags);
+    THROUGH(int, real_epoll_create1(flags));
 }
 
 int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event) {

@@ -62,7 +62,9 @@ int rondo__socket_adopt(int fd, int *ret_before) {
     int flags = fcntl(fd, F_GETFL), descriptor = fcntl(fd, F_GETFD);
     if (flags < 0 || descriptor < 0) return rondo__socket_failure();
     *ret_before = (flags & O_NONBLOCK ? 1 : 0) | (descriptor & FD_CLOEXEC ? 2 : 0);
-    return rondo__socket_set_flags(fd);
+    int status = rondo__socket_set_flags(fd);
+    if (status < 0) rondo__socket_give_back(fd, *ret_before); /* the first half may be done */
+    return status;
 }
 
 void rondo__socket_give_back(int fd, int before) {

@@ -218,6 +218,8 @@ void rondo__stream_consume(rondo_stream *stream, const rondo__consumer *consumer
     stream->owner = owner;
 }
 
+bool rondo__stream_is_over(const rondo_stream *stream) { return rondo__stream_dead(stream); }
+
 void *rondo__stream_owner(const rondo_stream *stream) { return stream->owner; }
 
 void rondo__stream_set_owner(rondo_stream *stream, void *owner) { stream->owner = owner; }

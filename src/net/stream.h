@@ -38,6 +38,9 @@ void rondo__stream_set_owner(rondo_stream *stream, void *owner);
 char *rondo__stream_reserve(rondo_stream *stream, size_t want);
 int rondo__stream_commit(rondo_stream *stream, size_t used);
 
+/* Whether it closes, or has failed and will: nothing can be written or read any more. */
+bool rondo__stream_is_over(const rondo_stream *stream);
+
 /* Bytes that were written and not yet taken by the kernel. */
 size_t rondo__stream_queued(const rondo_stream *stream);
 

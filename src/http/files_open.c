@@ -80,7 +80,9 @@ static int open_walking(int root, const char *path) {
             memcpy(name, path, len);
             name[len] = '\0';
             RONDO_ASSERT(strcmp(name, "..") != 0);
-            fd = openat(directory, name, OPEN_FLAGS | O_NOFOLLOW | (last ? 0 : O_DIRECTORY));
+            do {
+                fd = openat(directory, name, OPEN_FLAGS | O_NOFOLLOW | (last ? 0 : O_DIRECTORY));
+            } while (fd < 0 && errno == EINTR);
             if (fd < 0) fd = rondo_error_from_errno(errno);
         }
         if (directory != root) close(directory);

@@ -39,6 +39,10 @@ bool rondo__response_fits(const rondo__http_conn *conn, size_t len) {
     return len <= QUEUE_MOST && queued <= QUEUE_MOST - len;
 }
 
+int rondo__response_no_room(const rondo__http_conn *conn) {
+    return rondo__stream_is_over(conn->stream) ? RONDO_ECLOSED : RONDO_ENOMEM;
+}
+
 /* Lets go of the request; returns its connection, NULL when that has gone. */
 static rondo__http_conn *let_go(rondo_http_response *response) {
     rondo_http_request *request = response->request;
@@ -206,7 +210,7 @@ static int write_chunk(rondo__http_conn *conn, rondo_slice data) {
     size_t line_len = (size_t)(end + 2 - line);
     bool whole = data.len <= 4096;
     char *room = rondo__stream_reserve(conn->stream, line_len + (whole ? data.len + 2 : 0));
-    if (!room) return RONDO_ENOMEM;
+    if (!room) return rondo__response_no_room(conn);
     memcpy(room, line, line_len);
     if (!whole) {
         int result = rondo__stream_commit(conn->stream, line_len);

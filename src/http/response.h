@@ -57,6 +57,8 @@ static inline rondo__http_conn *rondo__response_conn(const rondo_http_response *
 }
 /* Whether len more octets may be queued; asked before anything of them is. */
 bool rondo__response_fits(const rondo__http_conn *conn, size_t len);
+/* Why rondo__stream_reserve() gave nothing: RONDO_ECLOSED, or RONDO_ENOMEM. */
+int rondo__response_no_room(const rondo__http_conn *conn);
 /* The application has ended it; the same when what was sent is not a whole answer. */
 void rondo__response_finish(rondo_http_response *response);
 void rondo__response_break(rondo_http_response *response);

@@ -76,7 +76,7 @@ static inline char *put_own_fields(rondo__http *http, char *at, const answer_hea
 /* A head that is too long to be reserved: with long fields of the application's. */
 static int send_long(rondo__http_conn *conn, const answer_head *head) {
     char *room = rondo__stream_reserve(conn->stream, HEAD_MOST);
-    if (!room) return RONDO_ENOMEM;
+    if (!room) return rondo__response_no_room(conn);
     char *end = put_own_fields(conn->server->http, room, head);
     int result = rondo__stream_commit(conn->stream, (size_t)(end - room));
     if (result >= 0) result = rondo_write(conn->stream, head->fields);
@@ -94,7 +94,7 @@ static inline int send_all(rondo__http_conn *conn, const answer_head *head, rond
         result = send_long(conn, head);
     } else {
         char *room = rondo__stream_reserve(conn->stream, body_too ? want + body.len : want);
-        if (!room) return RONDO_ENOMEM;
+        if (!room) return rondo__response_no_room(conn);
         char *at = put_own_fields(conn->server->http, room, head);
         at = put(at, head->fields);
         at = PUT(at, "\r\n");
@@ -159,11 +159,8 @@ static inline int send_answer(rondo_http_response *response, rondo__http_conn *c
     answer.connection = connection_line(conn, request);
     answer.fields = rondo_slice_of(request->out, request->out_len);
     int result = send_all(conn, &answer, body);
-    if (result <= 0) {
-        /* Closed behind our back, as by rondo_loop_close_all(), nothing can be reserved either. */
-        if (result < 0) return rondo_is_closing(conn->stream) ? RONDO_ECLOSED : result;
-        conn->flags |= RONDO__CONN_FULL;
-    }
+    if (result < 0) return result;
+    if (result == 0) conn->flags |= RONDO__CONN_FULL;
     conn->flags |= RONDO__CONN_ANSWERED;
     response->bodyless |= answer.framing == RONDO__FRAMING_NONE;
     response->status = (uint16_t)status;

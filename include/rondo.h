@@ -21,6 +21,7 @@
 #include <rondo/server.h>
 #include <rondo/signal.h>
 #include <rondo/stream.h>
+#include <rondo/stream_settings.h>
 #include <rondo/tick.h>
 #include <rondo/timer.h>
 

@@ -13,7 +13,7 @@
  * so does this side once its queue is written, unless half-open is on. An error is emitted once,
  * then the stream closes. An error that nobody listens for goes to the loop's uncaught handler; on
  * a connection that a server accepted it is counted (rondo_metrics.unheard_errors) instead, since
- * no peer may bring a server down.
+ * no peer may bring a server down. Marks, buffers and timeouts: stream_settings.h.
  * Loop thread only.
  */
 #ifndef RONDO_STREAM_H
@@ -53,11 +53,12 @@ RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, data, rondo_stream_data_cb);
 RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, end, rondo_stream_cb);
 /* rondo_end() is done: the queue is written and the write side is shut down. */
 RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, finish, rondo_stream_cb);
-/* After a write said 0: the queue is empty again. */
+/* After a write said 0, or rondo_try_write() RONDO_EAGAIN: the queue is empty again, and the kernel
+ * takes more. */
 RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, drain, rondo_stream_cb);
-/* Nothing was read or written for the time of rondo_stream_set_timeout(). With no listener the
- * stream fails with RONDO_ETIMEDOUT; with one, it is the listener's to decide, and the time starts
- * anew with the next byte or the next rondo_stream_set_timeout(). */
+/* The time of rondo_stream_set_timeout(), or of one of the two for a direction, is over. With no
+ * listener the stream fails with RONDO_ETIMEDOUT; with one, it is the listener's to decide, and the
+ * time starts anew with the next byte or when it is set again. */
 RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, timeout, rondo_stream_cb);
 RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, error, rondo_stream_error_cb);
 
@@ -67,7 +68,16 @@ RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, error, rondo_stream_error_cb);
  * go over the hard cap. What goes wrong with the peer is told by `error`, never here. */
 RONDO_API int rondo_write(rondo_stream *stream, rondo_slice data);
 
-/* The same without a copy: data must stay as it is until release is called (NULL: static data).
+/* The same for several pieces, as if they were one: all are taken, or none. */
+RONDO_API int rondo_writev(rondo_stream *stream, const rondo_slice *pieces, size_t count);
+
+/* Sends at once, past no queue: returns how many bytes the kernel took, perhaps fewer than there
+ * are. RONDO_EAGAIN: it is full, something is queued before, or the stream is not open yet; `drain`
+ * tells when to try again. Nothing is kept. RONDO_ECLOSED and RONDO_EPIPE as above; another error is
+ * the connection's (RONDO_EPIPE, RONDO_ECONNRESET), and the stream fails with it too. */
+RONDO_API int64_t rondo_try_write(rondo_stream *stream, rondo_slice data);
+
+/* rondo_write() without a copy: data must stay as it is until release is called (NULL: static data).
  * release is called unless a negative error was returned. */
 RONDO_API int rondo_write_lent(rondo_stream *stream, rondo_slice data, rondo_release_cb release,
                                void *arg);
@@ -109,18 +119,6 @@ RONDO_API bool rondo_is_paused(const rondo_stream *stream);
  * already, RONDO_EINVAL for src == dst (use it twice for both directions) or streams of two loops,
  * RONDO_ENOMEM. */
 RONDO_API int rondo_pipe(rondo_stream *src, rondo_stream *dst);
-
-/* Write queue: the mark where rondo_write() begins to say 0 (64 KiB unless set; 0 is taken as 1),
- * and the hard cap (16 MiB unless set). A cap below the mark is raised to it. 0, RONDO_ECLOSED or
- * RONDO_ENOMEM. */
-RONDO_API int rondo_stream_set_high_water(rondo_stream *stream, size_t mark_bytes,
-                                          size_t cap_bytes);
-/* Idle timeout in ms from now, 0 for none (the default). Re-armed by every byte either way; O(1).
- * More than 49 days are 49 days. 0 or RONDO_ECLOSED. */
-RONDO_API int rondo_stream_set_timeout(rondo_stream *stream, uint64_t idle_ms);
-/* On: when the peer ends, this side may go on writing and must call rondo_end() itself. 0 or
- * RONDO_ECLOSED. */
-RONDO_API int rondo_stream_set_half_open(rondo_stream *stream, bool on);
 
 typedef struct rondo_stream_figures {
     uint64_t bytes_in, bytes_out;

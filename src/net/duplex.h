@@ -3,10 +3,11 @@
  * The struct of a stream and what the parts of its implementation call of one another:
  *
  *   stream.c       life                          events.c  listeners and how they are told
- *   opening.c      before it is open             settings.c  marks, timeouts, questions
- *   read.c         readiness to callbacks        pipe.c    one stream into another
+ *   opening.c      before it is open             settings.c  reading on and off, marks, questions
+ *   read.c         readiness to callbacks        timeouts.c  idle, read and write timeouts
  *   write.c        the calls that write          send.c    the queue to the kernel
- *   write_queue.c  what waits to be written      transport.h  other ways to move bytes
+ *   write_queue.c  what waits to be written      pipe.c    one stream into another
+ *   transport.h    other ways to move bytes
  *
  * For src/net/ only; protocols use net/stream.h.
  *
@@ -75,9 +76,14 @@ typedef struct rondo__pipe {
 } rondo__pipe;
 
 typedef struct rondo__stream_extra {
+    rondo_stream *stream;
     size_t mark, cap;
-    rondo__pipe *pipe;   /* of which the stream is the source */
-    rondo__list sources; /* pipes of which it is the destination */
+    size_t read_most;                     /* of one `data` event */
+    uint32_t receive_buffer, send_buffer; /* set before there was a socket; 0: not */
+    uint32_t read_ms, write_ms;           /* timeouts of a direction; 0: none */
+    rondo__alarm read_alarm, write_alarm; /* see timeouts.c */
+    rondo__pipe *pipe;                    /* of which the stream is the source */
+    rondo__list sources;                  /* pipes of which it is the destination */
     const rondo__transport *transport;
     void *transport_state;
     rondo__opening *opening;
@@ -137,10 +143,6 @@ void rondo__stream_report_later(rondo_stream *stream);
 /* Emits what is due: releases, error, drain, finish, and closes a stream that is through. Only from
  * where the loop dispatches, never from inside a call. */
 void rondo__stream_report(rondo_stream *stream);
-/* Pushes the idle timeout ahead: bytes went in or out. */
-static inline void rondo__stream_touch(rondo_stream *stream) {
-    if (stream->idle_ms) rondo__alarm_set_in_ms(stream->base.loop, &stream->idle, stream->idle_ms);
-}
 /* Makes stream->extra; RONDO_ENOMEM. */
 int rondo__stream_need_extra(rondo_stream *stream);
 
@@ -163,6 +165,23 @@ int rondo__stream_start_handshake(rondo_stream *stream);
 void rondo__stream_open_ready(rondo_stream *stream, int events);
 /* It fails or closes. Idempotent. */
 void rondo__stream_cancel_opening(rondo_stream *stream);
+
+/* ---- timeouts.c ---- */
+
+void rondo__timeouts_init(rondo_stream *stream);
+void rondo__timeouts_init_extra(rondo_stream *stream);
+/* No timeout any more: the stream is dead. */
+void rondo__timeouts_clear(rondo_stream *stream);
+/* Pushes the idle timeout ahead: bytes went in or out. */
+static inline void rondo__stream_touch(rondo_stream *stream) {
+    if (stream->idle_ms) rondo__alarm_set_in_ms(stream->base.loop, &stream->idle, stream->idle_ms);
+}
+/* The read timeout starts anew, if the stream has one: bytes came, or from now on it reads. */
+void rondo__timeouts_read(rondo_stream *stream);
+/* The write timeout: starts unless it runs, is pushed ahead if it runs, ends. */
+void rondo__timeouts_blocked(rondo_stream *stream);
+void rondo__timeouts_written(rondo_stream *stream);
+void rondo__timeouts_unblocked(rondo_stream *stream);
 
 /* ---- events.c ---- */
 
@@ -192,14 +211,15 @@ void rondo__stream_ready(rondo_loop *loop, rondo__io *io, int events);
 void rondo__stream_read_on(rondo_stream *stream);
 /* Whether bytes that arrive should be read. */
 bool rondo__stream_wants(const rondo_stream *stream);
-/* Sees to it that the stream hears of bytes that arrive, if it wants any: 0 or RONDO_ENOMEM. */
-int rondo__stream_rewatch(rondo_stream *stream);
+/* Something has changed in what the stream wants; it did or did not want bytes before. Sees to it
+ * that it hears of those that arrive, if it wants any: 0 or RONDO_ENOMEM. */
+int rondo__stream_rewatch(rondo_stream *stream, bool wanted);
 
 /* ---- write.c ---- */
 
 /* 0 when len more bytes may be queued, or the error that rondo_write() returns. */
 int rondo__stream_may_write(const rondo_stream *stream, size_t len);
-/* Queues or sends a copy of data, without a look at the cap: 0 or RONDO_ENOMEM. */
+/* Sends or queues a copy of data, without a look at the cap: 0 or RONDO_ENOMEM. */
 int rondo__stream_put(rondo_stream *stream, rondo_slice data);
 /* After something was queued: has it flushed, and says whether it is below the mark. */
 bool rondo__stream_below_mark(rondo_stream *stream);
@@ -211,7 +231,9 @@ void rondo__stream_end(rondo_stream *stream);
 
 /* Writes what is queued and then the bytes of *direct until the kernel takes no more; *direct is
  * what was left of it. Calls no user functions. */
-void rondo__stream_send(rondo_stream *stream, rondo_slice *direct);
+void rondo__stream_send(rondo_stream *stream, rondo__direct *direct);
+/* rondo_try_write() on a stream that is open, with nothing queued. */
+int64_t rondo__stream_try(rondo_stream *stream, rondo_slice data);
 
 /* ---- pipe.c ---- */
 

@@ -72,9 +72,10 @@ DEFINE_RARE_EVENT(connect, rondo_stream_cb, RONDO__STREAM_CONNECT);
 /* The first `data` listener starts the reading. */
 static int listen_data(rondo_stream *stream, rondo_stream_data_cb cb, void *arg, bool once) {
     rondo__slot *slot = &stream->on[RONDO__STREAM_DATA];
+    bool wanted = rondo__stream_wants(stream);
     int status = rondo__on(&stream->base, slot, RONDO__STREAM_DATA, RONDO__FN(cb), arg, once);
     if (status < 0 || rondo__stream_dead(stream)) return status;
-    status = rondo__stream_rewatch(stream);
+    status = rondo__stream_rewatch(stream, wanted);
     if (status < 0) rondo__off(&stream->base, slot, RONDO__STREAM_DATA, RONDO__FN(cb), arg);
     return status;
 }

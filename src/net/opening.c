@@ -33,6 +33,7 @@ static void open_now(rondo_stream *stream) {
     if (status < 0) rondo__stream_fail(stream, status);
     if (rondo__stream_dead(stream)) return;
     rondo__stream_touch(stream);
+    rondo__timeouts_read(stream);
     rondo__stream_tell(stream, RONDO__STREAM_CONNECT);
     if (rondo__stream_dead(stream)) return;
     if (!(stream->flags & RONDO__BLOCKED)) rondo__stream_send(stream, NULL);
@@ -66,6 +67,8 @@ int rondo__stream_connected(rondo_stream *stream, int fd) {
     }
     stream->fd = fd;
     stream->extra->opening = NULL;
+    /* The kernel may bound the sizes, but does not refuse them. */
+    rondo__socket_set_buffers(fd, stream->extra->receive_buffer, stream->extra->send_buffer);
     shake(stream, RONDO__WRITABLE);
     return 0;
 }

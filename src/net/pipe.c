@@ -19,7 +19,7 @@ static void unlink_pipe(rondo__pipe *pipe) {
 /* The pipe was what the stream's reading waited for. */
 static void let_go(rondo_stream *src) {
     src->flags &= ~(uint32_t)RONDO__HELD;
-    int status = rondo__stream_rewatch(src);
+    int status = rondo__stream_rewatch(src, false);
     if (status < 0) rondo__stream_fail(src, status);
 }
 
@@ -39,10 +39,11 @@ int rondo_pipe(rondo_stream *src, rondo_stream *dst) {
     if (!pipe) return RONDO_ENOMEM;
     pipe->src = src;
     pipe->dst = dst;
+    bool wanted = rondo__stream_wants(src);
     rondo__list_init(&pipe->link);
     rondo__list_push_back(&dst->extra->sources, &pipe->link);
     src->extra->pipe = pipe;
-    int status = rondo__stream_rewatch(src);
+    int status = rondo__stream_rewatch(src, wanted);
     if (status < 0) unlink_pipe(pipe);
     return status;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Readiness to callbacks. One read of up to 64 KiB into the loop's shared buffer for each
+ * Readiness to callbacks. One read of up to 64 KiB (or the read mark) into the loop's shared buffer for each
  * readiness, and another only if that one filled the buffer: a short read means that the kernel had
  * no more, so asking again would be a system call for nothing. A transport is asked until it has no
  * more: its reads are short for reasons of its own.
@@ -29,9 +29,10 @@ static bool is_pending(const rondo_stream *stream) {
     return transport && transport->pending && transport->pending(stream);
 }
 
-int rondo__stream_rewatch(rondo_stream *stream) {
+int rondo__stream_rewatch(rondo_stream *stream, bool wanted) {
     int events = rondo__io_watched(&stream->io);
     if (!rondo__stream_wants(stream)) return 0;
+    if (!wanted) rondo__timeouts_read(stream);
     if (is_pending(stream)) rondo__stream_report_later(stream);
     if (events & RONDO__READABLE) return 0;
     return rondo__io_watch(stream->base.loop, &stream->io, events | RONDO__READABLE);
@@ -71,30 +72,40 @@ static void look_at_peer(rondo_stream *stream) {
     }
 }
 
-static void read_some(rondo_stream *stream) {
-    rondo_loop *loop = stream->base.loop;
-    const rondo__transport *transport = rondo__transport_of(stream);
-    char *buffer = rondo__net_of(loop)->receive;
-    uint64_t total = 0;
-    do {
-        int64_t count = transport ? transport->read(stream, buffer, RONDO__RECEIVE_BYTES)
-                                  : rondo__socket_read(stream->fd, buffer, RONDO__RECEIVE_BYTES);
-        if (count == RONDO_EAGAIN) return;
-        if (count < 0) {
-            rondo__stream_fail(stream, (int)count);
-            return;
-        }
-        if (count == 0) {
-            at_end(stream);
-            return;
-        }
-        total += (uint64_t)count;
+/* Tells of what was read; false when that was nothing, and reading is over for now. */
+static bool take(rondo_stream *stream, char *buffer, int64_t count) {
+    if (count == RONDO_EAGAIN) return false;
+    if (count < 0) {
+        rondo__stream_fail(stream, (int)count);
+    } else if (count == 0) {
+        at_end(stream);
+    } else {
         stream->bytes_in += (uint64_t)count;
         rondo__stream_touch(stream);
+        if (stream->extra) rondo__timeouts_read(stream);
         rondo__stream_tell_data(stream, rondo_slice_of(buffer, (size_t)count));
-        if (!transport && (size_t)count < RONDO__RECEIVE_BYTES) return;
-    } while (rondo__stream_wants(stream) &&
-             total < rondo_loop_budget(loop, RONDO_BUDGET_read_bytes));
+        return true;
+    }
+    return false;
+}
+
+static uint64_t budget_of(const rondo_stream *stream, size_t size) {
+    if (size < RONDO__RECEIVE_BYTES) return size;
+    return rondo_loop_budget(stream->base.loop, RONDO_BUDGET_read_bytes);
+}
+
+static void read_some(rondo_stream *stream) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    char *buffer = rondo__net_of(stream->base.loop)->receive;
+    size_t size = stream->extra ? stream->extra->read_most : RONDO__RECEIVE_BYTES;
+    uint64_t total = 0;
+    do {
+        int64_t count = transport ? transport->read(stream, buffer, size)
+                                  : rondo__socket_read(stream->fd, buffer, size);
+        if (!take(stream, buffer, count)) return;
+        if (!transport && (size_t)count < size) return;
+        total += (uint64_t)count;
+    } while (rondo__stream_wants(stream) && total < budget_of(stream, size));
     /* The fd tells again of what the kernel still has, but not of what the transport has. */
     if (rondo__stream_wants(stream) && is_pending(stream)) rondo__stream_report_later(stream);
 }

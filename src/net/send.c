@@ -17,7 +17,7 @@ struct batch {
     struct iovec pieces[PIECES];
     int count;
     uint64_t bytes; /* in all */
-    size_t direct;  /* of the direct bytes, the last piece if any */
+    size_t direct;  /* of the direct bytes, the last pieces if any */
     bool file_next; /* a file that is sent by itself comes behind */
 };
 
@@ -35,8 +35,18 @@ static size_t add_piece(struct batch *batch, const char *data, uint64_t len, int
  * behind it, and sendfile would cost more system calls than that. */
 static bool is_small(const rondo__segment *file) { return file->left <= RONDO__BLOCK_ROOM; }
 
+static void add_direct(struct batch *batch, const rondo__direct *direct, int64_t budget) {
+    size_t skip = direct->skip;
+    for (size_t i = 0; i < direct->count; i++, skip = 0) {
+        rondo_slice piece = direct->pieces[i];
+        if (piece.len == skip) continue;
+        if (batch->count == PIECES || batch->bytes == (uint64_t)budget) return;
+        batch->direct += add_piece(batch, piece.data + skip, piece.len - skip, budget);
+    }
+}
+
 /* What is queued up to the first file, then the direct bytes. */
-static void gather(rondo_stream *stream, const rondo_slice *direct, int64_t budget,
+static void gather(rondo_stream *stream, const rondo__direct *direct, int64_t budget,
                    struct batch *batch) {
     rondo__segment *before = NULL, *next = stream->out ? stream->out->first : NULL;
     batch->count = 0;
@@ -53,9 +63,7 @@ static void gather(rondo_stream *stream, const rondo_slice *direct, int64_t budg
         next = next->next;
     }
     batch->file_next = next && next->kind == RONDO__SEGMENT_FILE;
-    if (!next && direct && direct->len > 0 && batch->count < PIECES &&
-        batch->bytes < (uint64_t)budget)
-        batch->direct = add_piece(batch, direct->data, direct->len, budget);
+    if (!next && direct) add_direct(batch, direct, budget);
 }
 
 static inline int64_t write_pieces(rondo_stream *stream, const struct iovec *pieces, int count,
@@ -75,7 +83,7 @@ static int64_t move_file(rondo_stream *stream, const rondo__segment *file, uint6
 }
 
 /* Sends a batch: how much of it left. */
-static int64_t send_batch(rondo_stream *stream, rondo_slice *direct, struct batch *batch) {
+static int64_t send_batch(rondo_stream *stream, rondo__direct *direct, struct batch *batch) {
     int flags = (stream->flags & RONDO__SOCKET ? 0 : RONDO__SEND_PIPE) |
                 (batch->file_next ? RONDO__SEND_MORE : 0);
     int64_t sent = write_pieces(stream, batch->pieces, batch->count, flags);
@@ -84,8 +92,7 @@ static int64_t send_batch(rondo_stream *stream, rondo_slice *direct, struct batc
     size_t from_queue = (size_t)((uint64_t)sent < queued ? (uint64_t)sent : queued);
     size_t from_direct = (size_t)sent - from_queue;
     rondo__out_advance(stream, from_queue);
-    if (from_direct > 0)
-        *direct = rondo_slice_of(direct->data + from_direct, direct->len - from_direct);
+    if (from_direct > 0) rondo__direct_advance(direct, from_direct);
     return sent;
 }
 
@@ -112,6 +119,7 @@ static int64_t send_file(rondo_stream *stream, int64_t budget) {
 static void block(rondo_stream *stream) {
     int events = rondo__io_watched(&stream->io) | RONDO__WRITABLE;
     stream->flags |= RONDO__BLOCKED;
+    rondo__timeouts_blocked(stream);
     if (rondo__io_watch(stream->base.loop, &stream->io, events) < 0)
         rondo__stream_fail(stream, RONDO_ENOMEM);
 }
@@ -120,6 +128,7 @@ static void unblock(rondo_stream *stream) {
     if (!(stream->flags & RONDO__BLOCKED)) return;
     int events = rondo__io_watched(&stream->io) & ~RONDO__WRITABLE;
     stream->flags &= ~(uint32_t)RONDO__BLOCKED;
+    rondo__timeouts_unblocked(stream);
     rondo__io_watch(stream->base.loop, &stream->io, events); /* wanting less can't fail */
 }
 
@@ -153,17 +162,19 @@ static bool news_due(const rondo_stream *stream) {
     return rondo__out_release_due(stream) || (empty && waited_for) || finished;
 }
 
-static bool anything_left(const rondo_stream *stream, const rondo_slice *direct) {
-    return (stream->out && stream->out->first) || (direct && direct->len > 0);
+static bool anything_left(const rondo_stream *stream, const rondo__direct *direct) {
+    return (stream->out && stream->out->first) || (direct && direct->left > 0);
 }
 
 static void count_sent(rondo_stream *stream, int64_t sent) {
     stream->bytes_out += (uint64_t)sent;
-    if (sent > 0) rondo__stream_touch(stream);
+    if (sent <= 0) return;
+    rondo__stream_touch(stream);
+    if (stream->extra) rondo__timeouts_written(stream);
 }
 
 /* Until nothing is left: 0. Or why it stopped: RONDO_EAGAIN, or an error of the stream. */
-static int send_all(rondo_stream *stream, rondo_slice *direct) {
+static int send_all(rondo_stream *stream, rondo__direct *direct) {
     int64_t budget = FLUSH_BYTES;
     while (anything_left(stream, direct)) {
         int64_t sent, want = 0;
@@ -195,15 +206,20 @@ static int send_one(rondo_stream *stream, const rondo__segment *only) {
     return (size_t)sent < piece.iov_len ? RONDO_EAGAIN : 0;
 }
 
-void rondo__stream_send(rondo_stream *stream, rondo_slice *direct) {
+/* What the transport has taken goes to the kernel: 0, RONDO_EAGAIN, an error. */
+static int push_on(rondo_stream *stream) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    return transport && transport->flush ? transport->flush(stream) : 0;
+}
+
+void rondo__stream_send(rondo_stream *stream, rondo__direct *direct) {
     RONDO_ASSERT(!rondo__stream_dead(stream));
     const rondo__segment *first = stream->out ? stream->out->first : NULL;
-    const rondo__transport *transport = rondo__transport_of(stream);
     bool is_one = first && !first->next && first->kind != RONDO__SEGMENT_FILE && !direct &&
                   first->left <= (uint64_t)FLUSH_BYTES;
-    int status = transport && transport->flush ? transport->flush(stream) : 0;
+    int status = push_on(stream);
     if (status == 0) status = is_one ? send_one(stream, first) : send_all(stream, direct);
-    if (status == 0 && transport && transport->flush) status = transport->flush(stream);
+    if (status == 0) status = push_on(stream);
     if (status == RONDO_EAGAIN) {
         block(stream);
     } else if (status < 0) {
@@ -215,6 +231,25 @@ void rondo__stream_send(rondo_stream *stream, rondo_slice *direct) {
     if (rondo__stream_dead(stream)) return; /* it reports that and nothing else */
     if (news_due(stream)) rondo__stream_report_later(stream);
     rondo__out_tidy(stream);
+}
+
+int64_t rondo__stream_try(rondo_stream *stream, rondo_slice data) {
+    struct iovec piece = {.iov_base = (void *)(uintptr_t)data.data, .iov_len = data.len};
+    int64_t sent = push_on(stream);
+    if (sent == 0)
+        sent =
+            write_pieces(stream, &piece, 1, stream->flags & RONDO__SOCKET ? 0 : RONDO__SEND_PIPE);
+    int status = sent < 0 ? (int)sent : 0;
+    if (sent == RONDO_EAGAIN) stream->flags |= RONDO__NEED_DRAIN;
+    if (sent > 0) {
+        count_sent(stream, sent);
+        status = push_on(stream);
+    }
+    if (status == RONDO_EAGAIN)
+        block(stream);
+    else if (status < 0)
+        rondo__stream_fail(stream, status);
+    return rondo__stream_dead(stream) ? stream->error : sent;
 }
 
 void rondo__out_flush(rondo__flush *flush) {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What can be set on a stream and asked of it: reading on and off, marks, timeouts, names.
+ * What can be set on a stream and asked of it: reading on and off, marks, buffers, names. Timeouts
+ * are in timeouts.c.
  */
+#include <limits.h>
 #include <string.h>
 
 #include "loop/memory.h"
@@ -20,8 +22,9 @@ int rondo_resume(rondo_stream *stream) {
     RONDO__CHECK_STREAM(stream);
     if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
     uint32_t before = stream->flags;
+    bool wanted = rondo__stream_wants(stream);
     stream->flags = (stream->flags | RONDO__RESUMED) & ~(uint32_t)RONDO__PAUSED;
-    int status = rondo__stream_rewatch(stream);
+    int status = rondo__stream_rewatch(stream, wanted);
     if (status < 0) stream->flags = before;
     return status;
 }
@@ -39,8 +42,10 @@ int rondo__stream_need_extra(rondo_stream *stream) {
     if (!extra) return RONDO_ENOMEM;
     extra->mark = RONDO__DEFAULT_MARK;
     extra->cap = RONDO__DEFAULT_CAP;
+    extra->read_most = RONDO__RECEIVE_BYTES;
     rondo__list_init(&extra->sources);
     stream->extra = extra;
+    rondo__timeouts_init_extra(stream);
     return 0;
 }
 
@@ -66,12 +71,28 @@ int rondo_stream_set_high_water(rondo_stream *stream, size_t mark_bytes, size_t 
     return 0;
 }
 
-int rondo_stream_set_timeout(rondo_stream *stream, uint64_t idle_ms) {
+int rondo_stream_set_read_high_water(rondo_stream *stream, size_t bytes) {
     RONDO__CHECK_STREAM(stream);
     if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
-    stream->idle_ms = idle_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)idle_ms;
-    rondo__alarm_clear(&stream->idle);
-    rondo__stream_touch(stream);
+    int status = rondo__stream_need_extra(stream);
+    if (status < 0) return status;
+    if (bytes > RONDO__RECEIVE_BYTES) bytes = RONDO__RECEIVE_BYTES;
+    stream->extra->read_most = bytes > 0 ? bytes : 1;
+    return 0;
+}
+
+static uint32_t cut_buffer(size_t bytes) { return bytes > INT_MAX ? INT_MAX : (uint32_t)bytes; }
+
+int rondo_stream_set_kernel_buffers(rondo_stream *stream, size_t receive_bytes, size_t send_bytes) {
+    RONDO__CHECK_STREAM(stream);
+    uint32_t receive = cut_buffer(receive_bytes), send = cut_buffer(send_bytes);
+    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
+    if (!(stream->flags & RONDO__SOCKET)) return RONDO_ENOTSUP;
+    if (stream->fd >= 0) return rondo__socket_set_buffers(stream->fd, receive, send);
+    int status = rondo__stream_need_extra(stream);
+    if (status < 0) return status;
+    if (receive) stream->extra->receive_buffer = receive;
+    if (send) stream->extra->send_buffer = send;
     return 0;
 }
 

@@ -140,6 +140,17 @@ int rondo__socket_new(int family) {
 #endif
 }
 
+static int set_buffer(int fd, int option, uint32_t bytes) {
+    int value = (int)bytes;
+    if (bytes == 0 || setsockopt(fd, SOL_SOCKET, option, &value, sizeof value) == 0) return 0;
+    return rondo__socket_failure();
+}
+
+int rondo__socket_set_buffers(int fd, uint32_t receive_bytes, uint32_t send_bytes) {
+    int status = set_buffer(fd, SO_RCVBUF, receive_bytes);
+    return status < 0 ? status : set_buffer(fd, SO_SNDBUF, send_bytes);
+}
+
 int rondo__socket_shutdown(int fd) {
     return shutdown(fd, SHUT_WR) < 0 ? rondo__socket_failure() : 0;
 }

@@ -37,6 +37,8 @@ int64_t rondo__socket_read_file(int file, void *buffer, size_t size, uint64_t of
 
 /* ---- life ---- */
 
+/* SO_RCVBUF and SO_SNDBUF; 0 leaves one as it is. */
+int rondo__socket_set_buffers(int fd, uint32_t receive_bytes, uint32_t send_bytes);
 int rondo__socket_shutdown(int fd); /* the write side */
 /* The error that the kernel holds for the socket, now taken: 0 for none. */
 int rondo__socket_error(int fd);

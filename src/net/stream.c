@@ -58,7 +58,7 @@ void rondo__stream_fail(rondo_stream *stream, int error) {
     stream->error = error;
     rondo__stream_cancel_opening(stream);
     rondo__io_stop(stream->base.loop, &stream->io);
-    rondo__alarm_clear(&stream->idle);
+    rondo__timeouts_clear(stream);
     rondo__out_drop(stream, error);
     rondo__stream_report_later(stream); /* before those that it drags along */
     rondo__pipe_undo(stream, error);
@@ -70,13 +70,6 @@ void rondo_destroy(rondo_stream *stream, int error) {
         rondo__stream_fail(stream, error);
     else
         rondo_close(stream);
-}
-
-static void idle_for_long(rondo_loop *loop, rondo__alarm *alarm) {
-    rondo_stream *stream = RONDO__OF(alarm, rondo_stream, idle);
-    (void)loop;
-    if (!rondo__stream_tell(stream, RONDO__STREAM_TIMEOUT))
-        rondo__stream_fail(stream, RONDO_ETIMEDOUT);
 }
 
 /* ---- life ---- */
@@ -95,7 +88,7 @@ rondo_stream *rondo__stream_new(rondo_loop *loop, int fd, bool accepted, size_t 
     rondo__handle_init(&stream->base, loop,
                        room > 0 ? &rondo__connection_kind : &rondo__stream_kind, site);
     rondo__io_init(&stream->io, fd, rondo__stream_ready);
-    rondo__alarm_init(&stream->idle, idle_for_long);
+    rondo__timeouts_init(stream);
     rondo__task_init(&stream->news, report_news);
     stream->fd = fd;
     stream->flags = RONDO__SOCKET | (accepted ? RONDO__ACCEPTED : 0);
@@ -153,7 +146,7 @@ static void stream_stop(rondo_handle *handle) {
         rondo__socket_close(stream->fd);
         stream->fd = -1;
     }
-    rondo__alarm_clear(&stream->idle);
+    rondo__timeouts_clear(stream);
     rondo__task_cancel(&stream->news);
     rondo__out_drop(stream, RONDO_ECANCELED);
     rondo__pipe_undo(stream, 0);
@@ -184,7 +177,8 @@ static void stream_verify(const rondo_handle *handle) {
     RONDO_ASSERT(!(stream->flags & RONDO__FINISHED) || (stream->flags & RONDO__SHUT));
     if (!rondo__stream_dead(stream) && (stream->flags & RONDO__BLOCKED) && !opening) {
         RONDO_ASSERT(rondo__io_watched(&stream->io) & RONDO__WRITABLE);
-        RONDO_ASSERT(stream->out || rondo__transport_of(stream));
+        RONDO_ASSERT(stream->out || (stream->flags & RONDO__NEED_DRAIN) ||
+                     rondo__transport_of(stream));
     }
     rondo__out_verify(stream);
 }

@@ -7,6 +7,7 @@
 #define RONDO__STREAM_H
 
 #include <rondo/stream.h>
+#include <rondo/stream_settings.h>
 
 #include "loop/handle.h"
 

@@ -46,24 +46,54 @@ int rondo__stream_taken(rondo_stream *stream) {
     return 0;
 }
 
-int rondo__stream_put(rondo_stream *stream, rondo_slice data) {
-    size_t len = data.len;
+/* Sends large data from where it is and copies the rest, or all of what is not large. */
+static int put_pieces(rondo_stream *stream, const rondo_slice *pieces, size_t count, size_t len) {
+    rondo__direct direct = {.pieces = pieces, .count = count, .left = len};
     if (len >= DIRECT_BYTES && !(stream->flags & RONDO__BLOCKED)) {
-        rondo__stream_send(stream, &data);
+        rondo__stream_send(stream, &direct);
         if (rondo__stream_dead(stream)) return 0; /* `error` is on its way */
     }
-    if (data.len == 0) return 0;
-    int status = rondo__out_copy(stream, data.data, data.len);
+    if (direct.left == 0) return 0;
+    int status = rondo__out_copy_direct(stream, &direct);
     /* A part of it has left, so "not taken" can't be said any more. */
-    if (status < 0 && data.len < len) rondo__stream_fail(stream, status);
+    if (status < 0 && direct.left < len) rondo__stream_fail(stream, status);
     return status;
 }
+
+static inline int put(rondo_stream *stream, rondo_slice data) {
+    if (data.len >= DIRECT_BYTES) return put_pieces(stream, &data, 1, data.len);
+    return data.len > 0 ? rondo__out_copy(stream, data.data, data.len) : 0;
+}
+
+int rondo__stream_put(rondo_stream *stream, rondo_slice data) { return put(stream, data); }
 
 int rondo_write(rondo_stream *stream, rondo_slice data) {
     RONDO__CHECK_STREAM(stream);
     int status = may_write(stream, data.len);
-    if (status == 0) status = rondo__stream_put(stream, data);
+    if (status == 0) status = put(stream, data);
     return status < 0 ? status : rondo__stream_taken(stream);
+}
+
+int rondo_writev(rondo_stream *stream, const rondo_slice *pieces, size_t count) {
+    RONDO__CHECK_STREAM(stream);
+    size_t len = 0;
+    RONDO_ASSERT(pieces || count == 0);
+    for (size_t i = 0; i < count; i++)
+        if (__builtin_add_overflow(len, pieces[i].len, &len)) return RONDO_ENOBUFS;
+    int status = may_write(stream, len);
+    if (status == 0) status = put_pieces(stream, pieces, count, len);
+    return status < 0 ? status : rondo__stream_taken(stream);
+}
+
+int64_t rondo_try_write(rondo_stream *stream, rondo_slice data) {
+    RONDO__CHECK_STREAM(stream);
+    int status = may_write(stream, 0);
+    if (status < 0) return status;
+    if (rondo__queued(stream) > 0 || (stream->flags & RONDO__BLOCKED)) {
+        stream->flags |= RONDO__NEED_DRAIN;
+        return RONDO_EAGAIN;
+    }
+    return data.len > 0 ? rondo__stream_try(stream, data) : 0;
 }
 
 int rondo_write_lent(rondo_stream *stream, rondo_slice data, rondo_release_cb release, void *arg) {

@@ -96,32 +96,64 @@ static rondo__segment *new_blocks(rondo__net *net, size_t len) {
     return blocks;
 }
 
-int rondo__out_copy(rondo_stream *stream, const char *data, size_t len) {
+/* Finds room for len bytes, with the blocks in *ret_blocks that the last one lacks. All the memory
+ * first, so that nothing is taken when there isn't enough. */
+static int find_room(rondo_stream *stream, size_t len, rondo__segment **ret_blocks) {
     rondo__out *out = need_out(stream);
     if (!out) return RONDO_ENOMEM;
     RONDO_ASSERT(len > 0 && !out->reserved);
     size_t room = room_of(out->last);
-    rondo__segment *blocks = NULL;
-    /* All the memory first, so that nothing is taken when there isn't enough. */
-    if (len > room && !(blocks = new_blocks(out->net, len - room))) {
+    *ret_blocks = NULL;
+    if (len > room && !(*ret_blocks = new_blocks(out->net, len - room))) {
         rondo__out_tidy(stream);
         return RONDO_ENOMEM;
     }
-    if (room > 0) {
-        size_t part = fill(out->last, data, len);
-        out->queued += part;
-        data += part;
-        len -= part;
-    }
-    for (rondo__segment *block; (block = blocks);) {
-        blocks = block->next;
-        size_t part = fill(block, data, len);
-        append(out, block);
-        data += part;
-        len -= part;
-    }
-    RONDO_ASSERT(len == 0);
     return 0;
+}
+
+static void copy_in(rondo__out *out, const char *data, size_t len, rondo__segment **blocks) {
+    size_t part = 0;
+    if (room_of(out->last) > 0) {
+        part = fill(out->last, data, len);
+        out->queued += part;
+    }
+    while (part < len) {
+        data += part;
+        len -= part;
+        rondo__segment *block = *blocks;
+        *blocks = block->next;
+        part = fill(block, data, len);
+        append(out, block);
+    }
+}
+
+int rondo__out_copy(rondo_stream *stream, const char *data, size_t len) {
+    rondo__segment *blocks;
+    int status = find_room(stream, len, &blocks);
+    if (status == 0) copy_in(stream->out, data, len, &blocks);
+    return status;
+}
+
+int rondo__out_copy_direct(rondo_stream *stream, const rondo__direct *direct) {
+    rondo__segment *blocks;
+    int status = find_room(stream, direct->left, &blocks);
+    size_t skip = direct->skip;
+    for (size_t i = 0; status == 0 && i < direct->count; i++, skip = 0) {
+        rondo_slice piece = direct->pieces[i];
+        if (piece.len > skip) copy_in(stream->out, piece.data + skip, piece.len - skip, &blocks);
+    }
+    return status;
+}
+
+void rondo__direct_advance(rondo__direct *direct, size_t len) {
+    RONDO_ASSERT(len <= direct->left);
+    direct->left -= len;
+    direct->skip += len;
+    while (direct->count > 0 && direct->skip >= direct->pieces->len) {
+        direct->skip -= direct->pieces->len;
+        direct->pieces++;
+        direct->count--;
+    }
 }
 
 static void put_done(rondo__out *out, rondo__segment *segment, int status) {

@@ -59,8 +59,19 @@ typedef struct rondo__out {
     size_t queued;
 } rondo__out;
 
+/* Bytes in the memory of who calls, to be sent from there as far as the kernel takes them. */
+typedef struct rondo__direct {
+    const rondo_slice *pieces;
+    size_t count;
+    size_t skip; /* bytes of the first piece that are sent */
+    size_t left; /* bytes of all pieces that are not */
+} rondo__direct;
+/* len more bytes of it are sent. */
+void rondo__direct_advance(rondo__direct *direct, size_t len);
+
 /* Append to the stream's queue. 0, or RONDO_ENOMEM and nothing has changed. */
 int rondo__out_copy(rondo_stream *stream, const char *data, size_t len);
+int rondo__out_copy_direct(rondo_stream *stream, const rondo__direct *direct);
 int rondo__out_lend(rondo_stream *stream, void *data, size_t len, rondo_release_cb release,
                     void *arg);
 int rondo__out_file(rondo_stream *stream, int fd, uint64_t offset, uint64_t len, bool own_fd);

@@ -81,7 +81,9 @@ BENCH_SRCS := $(sort $(wildcard bench/*.c))
 HEADERS := $(sort $(wildcard include/*.h include/*/*.h))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
-LIB_OBJS := $(call obj,$(LIB_SRCS))
+# What needs an optional library that is missing, and what stands in for one that is there.
+LEFT_OUT := $(if $(CARES_LIBS),src/net/dns/query_none.c,$(addprefix src/net/dns/,channel.c query.c servers.c))
+LIB_OBJS := $(call obj,$(filter-out $(LEFT_OUT),$(LIB_SRCS)))
 CMD_OBJS := $(call obj,$(CMD_SRCS))
 HARNESS_OBJS := $(call obj,$(HARNESS_SRCS))
 TEST_OBJS := $(call obj,$(TEST_SRCS))

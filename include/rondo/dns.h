@@ -25,6 +25,8 @@ extern "C" {
 /* The most that a callback is given; what an answer has beyond is cut off. */
 #define RONDO_DNS_ADDRESSES_MAX 256
 #define RONDO_DNS_RECORDS_MAX 1024
+/* The most servers that rondo_dns_query_options can name. */
+#define RONDO_DNS_SERVERS_MAX 8
 
 /* Ends a request now: its callback gets RONDO_ECANCELED in the next pending phase, whatever has come
  * meanwhile, and even when a thread still waits for the system's resolver; what that brings is
@@ -91,9 +93,10 @@ typedef enum rondo_dns_type {
 #undef RONDO__DNS_ENUM
 } rondo_dns_type;
 
+/* A host is a name without a final dot; "." says that there is none (RFC 7505; RFC 2782). */
 typedef struct rondo_dns_record {
     rondo_dns_type type;
-    uint32_t ttl_s;        /* how long it may be kept */
+    uint32_t ttl_s;        /* how long it, and the aliases that lead to it, may be kept */
     rondo_address address; /* A, AAAA: with port 0 */
     const char *host;      /* NS, CNAME, PTR, MX, SRV: a name */
     uint16_t priority;     /* MX (its preference), SRV */
@@ -104,7 +107,7 @@ typedef struct rondo_dns_record {
 } rondo_dns_record;
 
 typedef struct rondo_dns_query_options {
-    const char *servers; /* "127.0.0.1:5353,[::1]:53"; NULL: /etc/resolv.conf */
+    const char *servers; /* "127.0.0.1:5353,[::1]:53"; NULL: of the system (/etc/resolv.conf) */
     uint32_t timeout_ms; /* in all, 10,000 when 0 */
     uint32_t try_ms;     /* the first try of each server, 2,000 when 0; doubles each round */
     unsigned tries;      /* rounds, 3 when 0 */
@@ -112,14 +115,19 @@ typedef struct rondo_dns_query_options {
     bool tcp;            /* don't try UDP first */
 } rondo_dns_query_options;
 
-/* status 0: count >= 1 records of the type, in the order of the answer (SRV and MX by priority).
- * RONDO_ENOTFOUND: no such name; RONDO_ENODATA: the name has no such record; RONDO_EDNSAGAIN,
- * RONDO_EDNSFAIL, RONDO_EDNSREFUSED, RONDO_EPROTO (the answer can't be understood), RONDO_ETIMEDOUT,
- * RONDO_ECANCELED, RONDO_ENOMEM. */
+/* status 0: count >= 1 records of the type, in the order of the answer (SRV and MX by priority; to
+ * draw among equals by weight is the caller's), of the name itself or of the one that it is an alias
+ * of. RONDO_ENOTFOUND: no such name; RONDO_ENODATA: the name has no such record; RONDO_EDNSAGAIN: no
+ * server answers, RONDO_EDNSFAIL: they failed, RONDO_EDNSREFUSED; RONDO_EPROTO: the answer can't be
+ * understood, or has what is no name; RONDO_ETIMEDOUT, RONDO_ECANCELED, RONDO_ENOMEM. */
 typedef void (*rondo_dns_query_cb)(rondo_loop *loop, int status, const rondo_dns_record *records,
                                    size_t count, void *arg);
-/* options and ret_request may be NULL. Returns 0, RONDO_ENOSYS (built without c-ares), RONDO_EINVAL
- * (not a name, a type or a list of servers), RONDO_ENOMEM; then the callback is not called. */
+/* Asks name servers, and nobody else (no /etc/hosts). Search domains are tried as of resolv.conf(5)
+ * unless the name ends with a dot. For RONDO_DNS_PTR an address may be given in place of its name
+ * under in-addr.arpa or ip6.arpa. options and ret_request may be NULL; the settings of the system
+ * are read, at most every 30 s. Returns 0, RONDO_ENOSYS (built without c-ares), RONDO_EINVAL (not a
+ * name, a type or a list of servers; no callback), RONDO_ENOMEM, or what keeps the settings from
+ * being read (RONDO_EIO); then the callback is not called. */
 RONDO_API int rondo_dns_query(rondo_loop *loop, const char *name, rondo_dns_type type,
                               const rondo_dns_query_options *options,
                               rondo_dns_request **ret_request, rondo_dns_query_cb cb, void *arg);

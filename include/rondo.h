@@ -24,5 +24,6 @@
 #include <rondo/stream_settings.h>
 #include <rondo/tick.h>
 #include <rondo/timer.h>
+#include <rondo/udp.h>
 
 #endif

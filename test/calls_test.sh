@@ -55,6 +55,7 @@ inet_pton
 if_nametoindex
 if_indextoname
 freeaddrinfo
+freeifaddrs
 gai_strerror
 getservbyname_r
 sched_getaffinity

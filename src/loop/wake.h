@@ -42,13 +42,15 @@ void rondo__at_close_all(rondo_loop *loop, rondo__at_free *node,
                          void (*run)(rondo_loop *, rondo__at_free *));
 
 /* What other rooms keep on the loop, made there at first use: the pool, the shared buffers of
- * streams and of HTTP, the open requests for names, the resolver with its channels. */
+ * streams and of HTTP, the open requests for names, the resolver with its channels, the area that UDP
+ * handles receive into. */
 enum {
     RONDO__PART_POOL,
     RONDO__PART_NET,
     RONDO__PART_HTTP,
     RONDO__PART_DNS,
     RONDO__PART_RESOLVER,
+    RONDO__PART_UDP,
     RONDO__PART_COUNT
 };
 void *rondo__loop_part(const rondo_loop *loop, int part);

@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <limits.h>
 #include <netdb.h>
 #include <poll.h>
@@ -231,6 +232,11 @@ int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *len) {
 int __wrap_getpeername(int fd, struct sockaddr *address, socklen_t *len) {
     PASSAGE(getpeername, fd, 0, 0, 0);
     THROUGH(int, getpeername(fd, address, len));
+}
+
+int __wrap_getifaddrs(struct ifaddrs **ret_list) {
+    PASSAGE(getifaddrs, -1, 0, 0, 0);
+    THROUGH(int, getifaddrs(ret_list));
 }
 
 /* Not errno but an EAI_* is what fails. */

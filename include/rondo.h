@@ -8,6 +8,7 @@
 #include <rondo/address.h>
 #include <rondo/async.h>
 #include <rondo/base.h>
+#include <rondo/connect.h>
 #include <rondo/dns.h>
 #include <rondo/emitter.h>
 #include <rondo/error.h>

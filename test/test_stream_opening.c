@@ -14,7 +14,7 @@
 
 static int canceled;
 static void note_cancel(rondo_stream *stream, rondo__opening *opening) { canceled++; }
-static rondo__opening opening = {note_cancel};
+static rondo__opening opening = {.cancel = note_cancel};
 
 TRACE_CALLBACK note_connect(rondo_stream *stream, void *arg) { note("connect"); }
 
@@ -293,6 +293,43 @@ TEST(a_handshake_that_fails_is_an_error) {
     CHECK_STR(read_now(peer), "bye");
     close(peer);
     end_loop(loop);
+}
+
+/* Whoever opens a stream is with it until the handshake is over, and then tells of it. */
+static void note_opened(rondo_stream *stream, rondo__opening *it) { note("opened"); }
+static void close_opened(rondo_stream *stream, rondo__opening *it) { rondo_close(stream); }
+
+static void check_opening(int error, void (*opened)(rondo_stream *, rondo__opening *),
+                          const char *want) {
+    rondo_loop *loop = new_virtual_loop();
+    twist state = {.steps = 1, .error = error};
+    rondo__opening patient = {.cancel = note_cancel, .opened = opened};
+    connecting it = {rondo__stream_new_opening(loop, &patient, RONDO_HERE), -1};
+    CHECK_INT(rondo_stream_on_connect(it.stream, note_connect, NULL), 0);
+    note_events(it.stream);
+    CHECK_INT(rondo__stream_set_transport(it.stream, &twisted, &state), 0);
+    int fd = start_connecting(loop, &it);
+    check_idle(loop);
+    CHECK_TRACE("");
+    CHECK_INT(canceled, 0);
+    CHECK_INT(write(fd, "1", 1), 1);
+    run_turns(loop, 3);
+    harness_check_str(__FILE__, __LINE__, "trace", trace, want);
+    trace_size = 0;
+    trace[0] = '\0';
+    CHECK_INT(canceled, error != 0);
+    close(fd);
+    end_loop(loop);
+    CHECK_INT(canceled, error != 0);
+    canceled = 0;
+    trace_size = 0;
+    trace[0] = '\0';
+}
+TEST(who_opens_a_stream_waits_for_its_handshake) {
+    check_opening(0, NULL, "connect");
+    check_opening(0, note_opened, "opened");
+    check_opening(0, close_opened, "close");
+    check_opening(RONDO_EPROTO, note_opened, "EPROTO close");
 }
 
 static void check_big(size_t size) {

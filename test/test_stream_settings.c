@@ -85,7 +85,7 @@ TEST(a_pipe_has_no_such_buffers) {
 }
 
 static void cancel_nothing(rondo_stream *stream, rondo__opening *opening) {}
-static rondo__opening opening = {cancel_nothing};
+static rondo__opening opening = {.cancel = cancel_nothing};
 
 static void connect_now(rondo_loop *loop, void *arg) {
     rondo_stream *stream = arg;

@@ -7,6 +7,7 @@
  *   read.c         readiness to callbacks        timeouts.c  idle, read and write timeouts
  *   write.c        the calls that write          send.c    the queue to the kernel
  *   write_queue.c  what waits to be written      pipe.c    one stream into another
+ *   connect.c      from a target to a stream     tcp.c     what only TCP has
  *   transport.h    other ways to move bytes
  *
  * For src/net/ only; protocols use net/stream.h.
@@ -64,10 +65,15 @@ enum {
     RONDO__TRANSPORTED = 1 << 14 /* extra->transport moves its bytes */
 };
 
-/* Whoever opens the stream: connect.c. With RONDO__OPENING and no fd yet. */
+/* Whoever opens the stream: connect.c, and a server for the handshakes of what it accepts. With
+ * RONDO__OPENING, exactly one of the two is called. */
 typedef struct rondo__opening {
-    /* The stream fails or closes: give up, free yourself. */
+    /* The stream fails or closes: give up, free yourself. From anywhere. */
     void (*cancel)(rondo_stream *stream, struct rondo__opening *opening);
+    /* It is open: free yourself, and tell of it as `connect` would. The stream may be closed then.
+     * NULL: nothing to do but tell `connect`. */
+    void (*opened)(rondo_stream *stream, struct rondo__opening *opening);
+    struct rondo__tcp_wishes *tcp; /* for when it has a socket, see tcp.h; NULL: not TCP */
 } rondo__opening;
 
 typedef struct rondo__pipe {
@@ -154,10 +160,9 @@ void rondo__stream_free_extra(rondo_stream *stream);
  * is whoever will call one of the two below, or rondo__stream_fail(). NULL when out of memory. */
 rondo_stream *rondo__stream_new_opening(rondo_loop *loop, rondo__opening *opening,
                                         const char *site);
-/* Gives it its descriptor, connected and non-blocking, and drops `opening` without canceling it.
- * Starts the handshake of its transport, if it has one, or else the stream is open: `connect` is
- * emitted and what was written goes out. Only from where the loop dispatches. 0, or RONDO_ENOMEM and
- * the fd is still the caller's. */
+/* Gives it its descriptor, connected and non-blocking. Starts the handshake of its transport, if it
+ * has one, or else the stream is open: `connect` is emitted and what was written goes out. Only from
+ * where the loop dispatches. 0, or RONDO_ENOMEM and the fd is still the caller's. */
 int rondo__stream_connected(rondo_stream *stream, int fd);
 /* Makes an open stream OPENING again, for a transport with a handshake that was just set. */
 int rondo__stream_start_handshake(rondo_stream *stream);

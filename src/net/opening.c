@@ -26,6 +26,15 @@ void rondo__stream_cancel_opening(rondo_stream *stream) {
     opening->cancel(stream, opening);
 }
 
+static void tell_opened(rondo_stream *stream) {
+    rondo__opening *opening = stream->extra ? stream->extra->opening : NULL;
+    if (opening) stream->extra->opening = NULL;
+    if (opening && opening->opened)
+        opening->opened(stream, opening);
+    else
+        rondo__stream_tell(stream, RONDO__STREAM_CONNECT);
+}
+
 /* Now bytes may pass. What waited leaves together with what `connect` writes behind it. */
 static void open_now(rondo_stream *stream) {
     stream->flags &= ~(uint32_t)(RONDO__OPENING | RONDO__BLOCKED);
@@ -34,7 +43,7 @@ static void open_now(rondo_stream *stream) {
     if (rondo__stream_dead(stream)) return;
     rondo__stream_touch(stream);
     rondo__timeouts_read(stream);
-    rondo__stream_tell(stream, RONDO__STREAM_CONNECT);
+    tell_opened(stream);
     if (rondo__stream_dead(stream)) return;
     if (!(stream->flags & RONDO__BLOCKED)) rondo__stream_send(stream, NULL);
     /* A handshake may have brought the first bytes along. */
@@ -66,7 +75,6 @@ int rondo__stream_connected(rondo_stream *stream, int fd) {
         return RONDO_ENOMEM;
     }
     stream->fd = fd;
-    stream->extra->opening = NULL;
     /* The kernel may bound the sizes, but does not refuse them. */
     rondo__socket_set_buffers(fd, stream->extra->receive_buffer, stream->extra->send_buffer);
     shake(stream, RONDO__WRITABLE);

@@ -69,6 +69,21 @@ int rondo_dns_cancel(rondo_dns_request *request) {
     return 0;
 }
 
+/* Nobody is called. */
+static void drop(rondo_dns_request *request) {
+    if (!request->ended) request->kind->leave(request);
+    rondo__list_remove(&request->link);
+    rondo__alarm_clear(&request->alarm);
+    rondo__task_cancel(&request->task);
+    rondo__loop_release(request->loop);
+    dispose(request);
+}
+
+void rondo__dns_forget(rondo_dns_request *request) {
+    RONDO_ASSERT(request->magic == MAGIC && rondo__list_linked(&request->link));
+    drop(request);
+}
+
 /* ---- all of a loop ---- */
 
 static void on_close_all(rondo_loop *loop, rondo__at_free *hook) {
@@ -81,14 +96,8 @@ static void on_close_all(rondo_loop *loop, rondo__at_free *hook) {
 /* Frees what was never delivered; nobody is called. Its work may be freed before or after. */
 static void on_loop_free(rondo_loop *loop, rondo__at_free *hook) {
     dns_part *part = RONDO__OF(hook, dns_part, at_free);
-    for (rondo__list *link; (link = rondo__list_pop_front(&part->requests));) {
-        rondo_dns_request *request = RONDO__OF(link, rondo_dns_request, link);
-        if (!request->ended) request->kind->leave(request);
-        rondo__alarm_clear(&request->alarm);
-        rondo__task_cancel(&request->task);
-        rondo__loop_release(loop);
-        dispose(request);
-    }
+    while (!rondo__list_empty(&part->requests))
+        drop(RONDO__OF(part->requests.next, rondo_dns_request, link));
     rondo__loop_set_part(loop, RONDO__PART_DNS, NULL);
     rondo__free(part);
 }

@@ -53,6 +53,10 @@ void rondo__dns_begin(rondo_dns_request *request, uint32_t timeout_ms);
  * Called by the work, which is over, so that leave() is not called. */
 void rondo__dns_end(rondo_dns_request *request, int status);
 
+/* Ends it now, without a callback, before that has begun: for those inside the library who ask on
+ * behalf of a handle that is gone. */
+void rondo__dns_forget(rondo_dns_request *request);
+
 /* ---- names.c ---- */
 
 /* Whether `host` may be asked for: not empty, not too long, without control characters and spaces. */

@@ -60,6 +60,7 @@ TEST(files_with_what_passes_at_every_point) {
         FAULT_SWEEP(serve_files, MOVES | OPENS | CALL_pread | CALL_close, EINTR);
         FAULT_SWEEP_SHORT(serve_files, MOVES | CALL_pread, 1);
     }
+    way = 0;
     FAULT_PERIODS(serve_files, MOVES, EAGAIN);
 }
 TEST(files_that_cannot_be_opened) {

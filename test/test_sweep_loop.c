@@ -131,7 +131,7 @@ static void work(void) {
 }
 
 TEST(work_without_threads_is_refused_or_done) {
-    FAULT_PERIODS(work, CALL_pthread_create, EAGAIN);
+    FAULT_SWEEP(work, CALL_pthread_create, EAGAIN);
     faults_every(CALL_pthread_create, 1, EAGAIN);
     rondo_loop *loop = rondo_loop_new();
     int done = 0;

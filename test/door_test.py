@@ -19,6 +19,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 # Those that are called by name, each for a reason: (file, what is called).
 BY_NAME = {
     ("src/loop/door.c", "observer->cb"),         # an observer hangs at the door itself
+    ("src/loop/inspect.c", "cb"),                # rondo_loop_walk() is a visit, not an event
     ("src/threadpool/work.c", "request->work"),  # on a worker's thread, where no door is
 }
 

@@ -212,3 +212,28 @@ TEST(a_batch_of_foreign_watchers_is_one_visit_of_the_door) {
     CHECK_TRACE("immediate i immediate.");
     rondo_loop_free(loop);
 }
+
+/* ---- a program that used libev before ---- */
+
+static void ignore_timer(struct ev_loop *ev, ev_timer *watcher, int events) {}
+static void start_many(struct ev_loop *ev, ev_timer *timers, int from, int to) {
+    for (int i = from; i < to; i++) {
+        ev_timer_init(&timers[i], ignore_timer, 3600. + i, 0.);
+        ev_timer_start(ev, &timers[i]);
+    }
+}
+
+TEST(a_loop_of_libev_that_was_there_before_goes_on) {
+    static ev_timer timers[1000];
+    CHECK_INT(rondo_set_allocator(NULL), 0); /* the harness has set one */
+    struct ev_loop *ev = ev_loop_new(0);
+    start_many(ev, timers, 0, 10);
+    loop = rondo_loop_new();
+    start_many(ev, timers, 10, 1000); /* what it has grows */
+    ev_run(ev, EVRUN_NOWAIT);
+    rondo_next_tick(loop, note_tick, "tick");
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+    CHECK_TRACE("tick");
+    rondo_loop_free(loop);
+    ev_loop_destroy(ev);
+}

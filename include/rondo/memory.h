@@ -22,7 +22,10 @@ typedef struct rondo_allocator {
     void *user;
 } rondo_allocator;
 
-/* Sets the allocator (copied); NULL goes back to malloc(3). Returns 0, RONDO_EINVAL when a function
+/* Sets the allocator (copied); NULL goes back to malloc(3). libev has one allocator for the process,
+ * set with the first loop that is made after this: a program that uses libev by itself too must not
+ * have done so before, nor call ev_set_allocator(). Without a call of this nothing of libev's is
+ * touched. Returns 0, RONDO_EINVAL when a function
  * is missing, or RONDO_EBUSY while a loop exists. */
 RONDO_API int rondo_set_allocator(const rondo_allocator *allocator);
 

@@ -71,9 +71,22 @@ void rondo_loop_close_all(rondo_loop *loop) {
     run_hooks(loop, &loop->at_close_all);
 }
 
+/* In a child of fork(2): sockets, locks of other threads, a session of TLS are still the parent's,
+ * and closing a handle could write to its peer. So only what is the loop's own goes. */
+static void abandon(rondo_loop *loop) {
+    rondo__signals_fini(loop);
+    rondo__poll_fini(loop);
+    *(volatile uint32_t *)&loop->front.magic = RONDO__MAGIC_DEAD;
+    rondo__memory_pin(-1);
+}
+
 void rondo_loop_free(rondo_loop *loop) {
     if (!loop) return;
     RONDO__CHECK_LOOP(loop);
+    if (loop->pid != getpid()) {
+        abandon(loop);
+        return;
+    }
     if (loop->front.running)
         rondo__fatal("rondo_loop_free: the loop made at %s is running", loop->site);
     if (loop->handle_count > 0) {

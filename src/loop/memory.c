@@ -108,7 +108,11 @@ static void *libev_realloc(void *ptr, long size) {
     return block ? block + 1 : NULL;
 }
 
-void rondo__memory_give_to_libev(void) { ev_set_allocator(libev_realloc); }
+/* Only a hook that somebody has set: else libev's own memory comes from malloc(3) as it is, and a
+ * program that has used libev before keeps what it has (docs/decisions/0004). */
+void rondo__memory_give_to_libev(void) {
+    if (hook.realloc_fn != libc_realloc) ev_set_allocator(libev_realloc);
+}
 
 bool rondo__memory_libev_starved(void) {
     bool starved = libev_starved;

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loop/loop.h"
 
@@ -253,6 +254,11 @@ void rondo__signals_fini(rondo_loop *loop) {
     sigset_t before;
     if (loop->signals.place < 0) return;
     place *mine = &places[loop->signals.place];
+    if (loop->pid != getpid()) { /* there is nobody to wait for; who held the lock has gone too */
+        atomic_store(&mine->wanted, 0);
+        atomic_store(&mine->loop, NULL);
+        return;
+    }
     enter(&before);
     atomic_store(&mine->wanted, 0);
     atomic_store(&mine->loop, NULL);

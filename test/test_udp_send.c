@@ -599,6 +599,25 @@ TEST(a_burst_is_received_in_one_call) {
     close(fd);
 }
 
+TEST(answers_to_one_batch_leave_in_one_call) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_udp *udp = new_udp(loop, "127.0.0.1"), *other = new_udp(loop, "127.0.0.1");
+    rondo_address self = to_udp(udp, "127.0.0.1"), from;
+    int fd = new_socket("127.0.0.1", &from);
+    rondo_udp_on_message(udp, reply, udp);
+    rondo_udp_on_message(udp, reply, other);
+    run_turns(loop, 1);
+    forget_calls();
+    for (size_t i = 1; i <= 100; i++) socket_send(fd, &self, "x", i % 2);
+    run_turns(loop, 1);
+    CHECK_INT(calls.recvmmsg, 2);
+    CHECK_INT(calls.sendmmsg, 4);
+    CHECK_INT(calls.sendmsg, 0);
+    CHECK_INT(figures_of(udp).messages_out + figures_of(other).messages_out, 200);
+    end_loop(loop);
+    close(fd);
+}
+
 TEST(a_steady_state_allocates_nothing) {
     rondo_loop *loop = rondo_loop_new();
     rondo_udp *server = new_udp(loop, "127.0.0.1"), *client = new_udp(loop, "127.0.0.1");

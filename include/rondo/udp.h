@@ -4,6 +4,7 @@
  * kernel has it), sent in batches: what one callback sends leaves together when it returns
  * (sendmmsg(2), GSO for runs of equal size to one address). UDP itself promises nothing: datagrams
  * are lost, doubled and reordered; a sent one that the kernel has taken may still never arrive.
+ * What is sent in answer to the datagrams of one batch leaves together, when all of them were told.
  *
  * Receiving starts with the first `message` listener. An `error` is about datagrams, not about the
  * handle: it stays open. Without a listener errors are counted (rondo_metrics.unheard_errors), since

@@ -139,17 +139,25 @@ static void take_packet(rondo_udp *udp, const rondo__udp_packet *packet) {
     } while (at < packet->len);
 }
 
-/* Receives and delivers one batch of at most so many: how many places it had, or an error. */
+/* Receives and delivers one batch of at most so many: how many places it had, or an error. The loop
+ * is corked meanwhile: what is sent in answer to a batch leaves as a batch. The own answers do here,
+ * so that several batches don't fill the queue; all others leave when the visit is over. */
 static int receive_batch(rondo_udp *udp, int most) {
     rondo_loop *loop = udp->base.loop;
     rondo__udp_area *area = borrow_area(loop);
     rondo__udp_packet packet;
     int count = rondo__udp_socket_receive(udp->fd, area, most, rondo__udp_place_bytes(udp));
+    rondo__cork(loop);
     for (int i = 0; i < count && !rondo__handle_closing(&udp->base); i++) {
         rondo__udp_area_packet(area, i, &packet);
         take_packet(udp, &packet);
     }
+    rondo__uncork(loop);
     return_area(loop, area);
+    if (rondo__list_linked(&udp->flush.link)) {
+        rondo__flush_cancel(&udp->flush);
+        rondo__udp_flush(&udp->flush);
+    }
     return count;
 }
 
@@ -191,6 +199,7 @@ void rondo__udp_deliver_held(rondo_udp *udp) {
     rondo__udp_queue queue = udp->held;
     const rondo__udp_item *item;
     memset(&udp->held, 0, sizeof udp->held);
+    rondo__cork(udp->base.loop);
     while ((item = rondo__udp_queue_oldest(&queue)) && rondo__udp_wants(udp) &&
            budget_left(udp) > 0) {
         rondo_address from;
@@ -203,6 +212,7 @@ void rondo__udp_deliver_held(rondo_udp *udp) {
         tell(udp, &message);
         rondo__udp_queue_pop(&queue, net);
     }
+    rondo__uncork(udp->base.loop);
     RONDO_ASSERT(udp->held.count ==
                  0); /* only a batch adds to it, and none is received meanwhile */
     if (rondo__handle_closing(&udp->base)) {

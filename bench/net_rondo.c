@@ -57,6 +57,28 @@ static void on_accept(rondo_server *server, rondo_stream *client, void *arg) {
     rondo_close(client);
 }
 
+/* ---- datagrams ---- */
+
+static void on_datagram(rondo_udp *udp, const rondo_udp_message *message, void *arg) {
+    rondo_udp_send(udp, message->from, message->data);
+}
+
+static void serve_datagrams(rondo_loop *loop) {
+    rondo_address address;
+    rondo_udp *udp = rondo_udp_new(loop);
+    rondo_udp_on_message(udp, on_datagram, NULL);
+    check(rondo_udp_bind(udp, "127.0.0.1", 0), "bind");
+    check(rondo_udp_local(udp, &address), "getsockname");
+    net_print_port(rondo_address_port(&address));
+}
+
+static void serve_streams(rondo_loop *loop, rondo_server_connection_cb take) {
+    rondo_server *server = rondo_server_new(loop);
+    rondo_server_on_connection(server, take, NULL);
+    check(rondo_server_listen(server, "127.0.0.1", 0), "listen");
+    net_print_port(rondo_server_port(server));
+}
+
 int main(int argc, char **argv) {
     enum net_mode mode = net_mode_of(argc, argv, &upstream);
     static const rondo_server_connection_cb takes[] = {[NET_ECHO] = on_echo,
@@ -64,10 +86,9 @@ int main(int argc, char **argv) {
                                                        [NET_PROXY] = on_proxy,
                                                        [NET_ACCEPT] = on_accept};
     rondo_loop *loop = rondo_loop_new();
-    if (mode == NET_UDP) return 77; /* not yet */
-    rondo_server *server = rondo_server_new(loop);
-    rondo_server_on_connection(server, takes[mode], NULL);
-    check(rondo_server_listen(server, "127.0.0.1", 0), "listen");
-    net_print_port(rondo_server_port(server));
+    if (mode == NET_UDP)
+        serve_datagrams(loop);
+    else
+        serve_streams(loop, takes[mode]);
     return rondo_loop_run(loop, RONDO_RUN_ALL);
 }

@@ -71,11 +71,15 @@ LIBS = $(EV_LIBS) $(LLHTTP_LIBS) -Wl,--as-needed $(OPENSSL_LIBS) $(CARES_LIBS) -
 
 # --- What there is to build ------------------------------------------------------------------------
 
-LIB_SRCS := $(sort $(wildcard src/*/*.c src/*/*/*.c))
+ALL_LIB_SRCS := $(sort $(wildcard src/*/*.c src/*/*/*.c))
+# TLS is all there, or none.c says that it isn't.
+TLS_NONE := src/net/tls/none.c
+LIB_SRCS := $(filter-out $(if $(OPENSSL_LIBS),$(TLS_NONE),$(filter-out $(TLS_NONE),$(wildcard src/net/tls/*.c))),$(ALL_LIB_SRCS))
 HTTP_SRCS := $(filter src/http/%,$(LIB_SRCS))
 CMD_SRCS := $(sort $(wildcard cmd/*.c))
 HARNESS_SRCS := $(sort $(wildcard test/harness/*.c))
-TEST_SRCS := $(sort $(wildcard test/test_*.c))
+ALL_TEST_SRCS := $(sort $(wildcard test/test_*.c))
+TEST_SRCS := $(filter-out $(if $(OPENSSL_LIBS),test/test_no_tls.c,test/test_tls%.c),$(ALL_TEST_SRCS))
 EXAMPLE_SRCS := $(sort $(wildcard examples/*.c))
 BENCH_SRCS := $(sort $(wildcard bench/*.c))
 HEADERS := $(sort $(wildcard include/*.h include/*/*.h))
@@ -258,7 +262,7 @@ check-symbols: all ## The libraries export the API and nothing else
 check-install: all ## Install into a temporary directory and build a program against it
 	@MAKE='$(MAKE)' CC='$(CC)' tools/check-install.sh
 
-SOURCES := $(LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(TEST_SRCS) $(EXAMPLE_SRCS) $(BENCH_SRCS) \
+SOURCES := $(ALL_LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(ALL_TEST_SRCS) $(EXAMPLE_SRCS) $(BENCH_SRCS) \
            $(HEADERS) $(wildcard src/*/*.h src/*/*/*.h cmd/*.h test/harness/*.h bench/*.h)
 format: deps-dev ## Format the sources in place
 	clang-format -i $(SOURCES)

@@ -25,6 +25,7 @@
 #include <rondo/stream_settings.h>
 #include <rondo/tick.h>
 #include <rondo/timer.h>
+#include <rondo/tls.h>
 #include <rondo/udp.h>
 
 #endif

@@ -51,6 +51,7 @@ enum {
     RONDO__PART_DNS,
     RONDO__PART_RESOLVER,
     RONDO__PART_UDP,
+    RONDO__PART_TLS,
     RONDO__PART_COUNT
 };
 void *rondo__loop_part(const rondo_loop *loop, int part);

@@ -36,9 +36,7 @@ static struct sigaction former[SIGNAL_MAX + 1];
 
 struct rondo_signal {
     rondo_handle base;
-    rondo__list link; /* loop->signals.started */
-    uint64_t order;
-    int signum; /* 0: stopped */
+    rondo__signal_watch watch;
     bool once;
     rondo_signal_cb cb;
     void *arg;
@@ -107,11 +105,11 @@ static void unwatch(int signum) {
 static bool anyone_wants(const rondo_loop *loop, int signum) {
     const rondo__list *started = &loop->signals.started;
     for (rondo__list *link = started->next; link != started; link = link->next)
-        if (RONDO__OF(link, rondo_signal, link)->signum == signum) return true;
+        if (RONDO__OF(link, rondo__signal_watch, link)->signum == signum) return true;
     return false;
 }
 
-/* Process-wide, a handle that begins to watch and one that ends. Nothing changes on failure. */
+/* Process-wide, one that begins to watch and one that ends. Nothing changes on failure. */
 static int join(rondo_loop *loop, int signum) {
     sigset_t before;
     enter(&before);
@@ -134,19 +132,60 @@ static void part(rondo_loop *loop, int signum) {
     leave(&before);
 }
 
-static void unlink_signal(rondo_signal *signal) {
-    rondo_loop *loop = signal->base.loop;
-    if (loop->signals.next == &signal->link) loop->signals.next = signal->link.next;
-    rondo__list_remove(&signal->link);
+static void unlink_watch(rondo_loop *loop, rondo__signal_watch *watch) {
+    if (loop->signals.next == &watch->link) loop->signals.next = watch->link.next;
+    rondo__list_remove(&watch->link);
 }
 
-static void stop(rondo_signal *signal) {
-    int signum = signal->signum;
+void rondo__signal_watch_stop(rondo_loop *loop, rondo__signal_watch *watch) {
+    int signum = watch->signum;
     if (signum == 0) return;
-    unlink_signal(signal);
-    signal->signum = 0;
+    unlink_watch(loop, watch);
+    watch->signum = 0;
+    part(loop, signum);
+}
+
+int rondo__signal_watch_start(rondo_loop *loop, rondo__signal_watch *watch, int signum) {
+    if (signum == watch->signum) {
+        unlink_watch(loop, watch); /* to its new place; the signal is watched without a gap */
+    } else {
+        int error = join(loop, signum);
+        if (error < 0) return error;
+        rondo__signal_watch_stop(loop, watch); /* what it watched before */
+    }
+    watch->signum = signum;
+    watch->order = ++loop->signals.order;
+    rondo__list_push_back(&loop->signals.started, &watch->link);
+    return 0;
+}
+
+/* Calls those who watch signum and are no newer than `last`, in the order of starting. */
+static void deliver(rondo_loop *loop, int signum, uint64_t last) {
+    rondo__signals *signals = &loop->signals;
+    rondo__list *link = signals->started.next;
+    while (link != &signals->started) {
+        rondo__signal_watch *watch = RONDO__OF(link, rondo__signal_watch, link);
+        signals->next = link->next;
+        if (watch->signum == signum && watch->order <= last) watch->run(loop, watch);
+        link = signals->next;
+    }
+    signals->next = NULL;
+}
+
+static void drain(rondo_loop *loop, rondo__source *source) {
+    (void)source;
+    if (loop->signals.place < 0) return;
+    uint64_t last =
+        loop->signals.order; /* who starts from now on did not watch when they arrived */
+    uint64_t arrived = atomic_exchange(&places[loop->signals.place].arrived, 0);
+    for (; arrived; arrived &= arrived - 1) deliver(loop, __builtin_ctzll(arrived) + 1, last);
+}
+
+/* ---- the handle ---- */
+
+static void stop(rondo_signal *signal) {
+    rondo__signal_watch_stop(signal->base.loop, &signal->watch);
     rondo__handle_deactivate(&signal->base);
-    part(signal->base.loop, signum);
 }
 
 static void signal_stop(rondo_handle *handle) { stop((rondo_signal *)handle); }
@@ -161,30 +200,11 @@ static void signal_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, v
 }
 static const rondo__event signal_event = {"signal", signal_thunk};
 
-/* Calls the handles that watch signum and are no newer than `last`, in the order of starting. */
-static void deliver(rondo_loop *loop, int signum, uint64_t last) {
-    rondo__signals *signals = &loop->signals;
-    rondo__list *link = signals->started.next;
-    while (link != &signals->started) {
-        rondo_signal *signal = RONDO__OF(link, rondo_signal, link);
-        signals->next = link->next;
-        if (signal->signum == signum && signal->order <= last) {
-            if (signal->once) stop(signal);
-            rondo__door(loop, &signal->base, &signal_event, RONDO__FN(signal->cb), &signum,
-                        signal->arg);
-        }
-        link = signals->next;
-    }
-    signals->next = NULL;
-}
-
-static void drain(rondo_loop *loop, rondo__source *source) {
-    (void)source;
-    if (loop->signals.place < 0) return;
-    uint64_t last =
-        loop->signals.order; /* who starts from now on did not watch when they arrived */
-    uint64_t arrived = atomic_exchange(&places[loop->signals.place].arrived, 0);
-    for (; arrived; arrived &= arrived - 1) deliver(loop, __builtin_ctzll(arrived) + 1, last);
+static void arrive(rondo_loop *loop, rondo__signal_watch *watch) {
+    rondo_signal *signal = RONDO__OF(watch, rondo_signal, watch);
+    int signum = watch->signum;
+    if (signal->once) stop(signal);
+    rondo__door(loop, &signal->base, &signal_event, RONDO__FN(signal->cb), &signum, signal->arg);
 }
 
 static bool can_be_watched(int signum) {
@@ -200,22 +220,13 @@ static bool can_be_watched(int signum) {
 }
 
 static int start(rondo_signal *signal, int signum, bool once, rondo_signal_cb cb, void *arg) {
-    rondo_loop *loop = signal->base.loop;
     if (rondo__handle_closing(&signal->base)) return RONDO_ECLOSED;
     if (!can_be_watched(signum) || !cb) return RONDO_EINVAL;
-    if (signum == signal->signum) {
-        unlink_signal(signal); /* to its new place; the signal is watched without a gap */
-    } else {
-        int error = join(loop, signum);
-        if (error < 0) return error;
-        stop(signal); /* what it watched before */
-    }
-    signal->signum = signum;
+    int error = rondo__signal_watch_start(signal->base.loop, &signal->watch, signum);
+    if (error < 0) return error;
     signal->once = once;
     signal->cb = cb;
     signal->arg = arg;
-    signal->order = ++loop->signals.order;
-    rondo__list_push_back(&loop->signals.started, &signal->link);
     rondo__handle_activate(&signal->base);
     return 0;
 }
@@ -223,7 +234,7 @@ static int start(rondo_signal *signal, int signum, bool once, rondo_signal_cb cb
 rondo_signal *rondo_signal_new_at(rondo_loop *loop, const char *site) {
     RONDO__CHECK_LOOP(loop);
     rondo_signal *signal = rondo__handle_new(loop, &signal_kind, site);
-    if (signal) rondo__list_init(&signal->link);
+    if (signal) rondo__signal_watch_init(&signal->watch, arrive);
     return signal;
 }
 

@@ -26,6 +26,7 @@
 #include <rondo/tick.h>
 #include <rondo/timer.h>
 #include <rondo/tls.h>
+#include <rondo/tty.h>
 #include <rondo/udp.h>
 
 #endif

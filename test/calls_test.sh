@@ -63,6 +63,10 @@ sched_yield
 sysconf
 umask
 isatty
+atexit
+raise
+cfmakeraw
+get(pgrp|sid)
 sig(add|del|empty|fill|is)(set|member)
 sigtimedwait
 pthread_(sigmask|self|join|once|equal|setname_np|atfork|kill)

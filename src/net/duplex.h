@@ -81,6 +81,8 @@ typedef struct rondo__pipe {
     rondo__list link; /* in dst's extra->sources */
 } rondo__pipe;
 
+typedef struct rondo__terminal rondo__terminal; /* tty/terminal.c */
+
 typedef struct rondo__stream_extra {
     rondo_stream *stream;
     size_t mark, cap;
@@ -93,6 +95,7 @@ typedef struct rondo__stream_extra {
     const rondo__transport *transport;
     void *transport_state;
     rondo__opening *opening;
+    rondo__terminal *terminal;
     rondo__slot on[RONDO__STREAM_ALL_EVENTS - RONDO__STREAM_EVENTS];
 } rondo__stream_extra;
 
@@ -154,6 +157,9 @@ int rondo__stream_need_extra(rondo_stream *stream);
 
 void rondo__stream_free_extra(rondo_stream *stream);
 
+/* Undoes rondo__stream_new() of a stream that no user has seen yet. The fd is the caller's. */
+void rondo__stream_discard(rondo_stream *stream);
+
 /* ---- opening.c ---- */
 
 /* A stream without a descriptor, RONDO__OPENING, with event slots: what is written waits. `opening`
@@ -196,6 +202,10 @@ bool rondo__stream_tell(rondo_stream *stream, unsigned event);
 void rondo__stream_tell_data(rondo_stream *stream, rondo_slice chunk);
 /* stream->error, to whomever it concerns. */
 void rondo__stream_tell_error(rondo_stream *stream);
+
+/* Listeners of the events whose slots are in `extra`: as rondo__on() and rondo__off(). */
+int rondo__stream_listen(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg, bool once);
+int rondo__stream_unlisten(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg);
 
 /* The slot of an event; NULL when it is in an `extra` that the stream doesn't have. */
 static inline rondo__slot *rondo__stream_slot(rondo_stream *stream, unsigned event) {

@@ -31,6 +31,7 @@ static const rondo__event events[RONDO__STREAM_ALL_EVENTS] = {
     [RONDO__STREAM_TIMEOUT] = {"stream.timeout", plain_thunk},
     [RONDO__STREAM_ERROR] = {"stream.error", error_thunk},
     [RONDO__STREAM_CONNECT] = {"stream.connect", plain_thunk},
+    [RONDO__STREAM_RESIZE] = {"stream.resize", plain_thunk},
 };
 
 #define DEFINE_EVENT(event, callback, index) \
@@ -41,30 +42,30 @@ DEFINE_EVENT(drain, rondo_stream_cb, RONDO__STREAM_DRAIN);
 DEFINE_EVENT(timeout, rondo_stream_cb, RONDO__STREAM_TIMEOUT);
 DEFINE_EVENT(error, rondo_stream_error_cb, RONDO__STREAM_ERROR);
 
-/* The events whose slots are in `extra`. */
-static int listen_rarely(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg, bool once) {
-    RONDO__CHECK(stream, &rondo__stream_kind);
+int rondo__stream_listen(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg, bool once) {
     if (rondo__handle_closing(&stream->base)) return RONDO_ECLOSED;
     int status = rondo__stream_need_extra(stream);
     if (status < 0) return status;
     return rondo__on(&stream->base, rondo__stream_slot(stream, event), event, fn, arg, once);
 }
 
-static int unlisten_rarely(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg) {
-    RONDO__CHECK(stream, &rondo__stream_kind);
+int rondo__stream_unlisten(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg) {
     rondo__slot *slot = rondo__stream_slot(stream, event);
     return slot ? rondo__off(&stream->base, slot, event, fn, arg) : RONDO_ENOENT;
 }
 
 #define DEFINE_RARE_EVENT(event, callback, index)                                 \
     int rondo_stream_on_##event(rondo_stream *stream, callback cb, void *arg) {   \
-        return listen_rarely(stream, index, RONDO__FN(cb), arg, false);           \
+        RONDO__CHECK(stream, &rondo__stream_kind);                                \
+        return rondo__stream_listen(stream, index, RONDO__FN(cb), arg, false);    \
     }                                                                             \
     int rondo_stream_once_##event(rondo_stream *stream, callback cb, void *arg) { \
-        return listen_rarely(stream, index, RONDO__FN(cb), arg, true);            \
+        RONDO__CHECK(stream, &rondo__stream_kind);                                \
+        return rondo__stream_listen(stream, index, RONDO__FN(cb), arg, true);     \
     }                                                                             \
     int rondo_stream_off_##event(rondo_stream *stream, callback cb, void *arg) {  \
-        return unlisten_rarely(stream, index, RONDO__FN(cb), arg);                \
+        RONDO__CHECK(stream, &rondo__stream_kind);                                \
+        return rondo__stream_unlisten(stream, index, RONDO__FN(cb), arg);         \
     }                                                                             \
     typedef int rondo_stream_##event##_defined
 DEFINE_RARE_EVENT(connect, rondo_stream_cb, RONDO__STREAM_CONNECT);

@@ -53,6 +53,7 @@ void rondo__stream_free_extra(rondo_stream *stream) {
     rondo__stream_extra *extra = stream->extra;
     if (!extra) return;
     RONDO_ASSERT(!extra->opening && !extra->pipe && rondo__list_empty(&extra->sources));
+    RONDO_ASSERT(!extra->terminal);
     if (extra->transport && extra->transport->free) extra->transport->free(stream);
     for (unsigned i = 0; i < sizeof extra->on / sizeof *extra->on; i++)
         rondo__slot_fini(&extra->on[i]);

@@ -61,6 +61,12 @@ int64_t rondo__socket_read(int fd, void *buffer, size_t size) {
     return count < 0 ? rondo__socket_failure() : count;
 }
 
+int64_t rondo__socket_receive(int fd, void *buffer, size_t size) {
+    ssize_t count;
+    RONDO__RETRY(count, recv(fd, buffer, size, MSG_DONTWAIT));
+    return count < 0 ? rondo__socket_failure() : count;
+}
+
 int rondo__socket_peek(int fd) {
     char byte;
     ssize_t count;
@@ -79,7 +85,8 @@ static ssize_t write_pipe(int fd, const struct iovec *iov, int count) {
 }
 
 int64_t rondo__socket_write(int fd, const struct iovec *iov, int count, int flags) {
-    int how = MSG_NOSIGNAL | (flags & RONDO__SEND_MORE ? MSG_MORE : 0);
+    int how = MSG_NOSIGNAL | (flags & RONDO__SEND_MORE ? MSG_MORE : 0) |
+              (flags & RONDO__SEND_NOWAIT ? MSG_DONTWAIT : 0);
     ssize_t written;
     if (flags & RONDO__SEND_PIPE) {
         written = write_pipe(fd, iov, count);

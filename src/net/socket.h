@@ -19,13 +19,16 @@
 
 /* 0 at the end. */
 int64_t rondo__socket_read(int fd, void *buffer, size_t size);
+/* The same from a socket whose O_NONBLOCK is not set. */
+int64_t rondo__socket_receive(int fd, void *buffer, size_t size);
 /* Whether there is something to read, without taking it: 1, 0 at the end, or an error. Sockets
  * only. */
 int rondo__socket_peek(int fd);
 
 enum {
-    RONDO__SEND_PIPE = 1 << 0, /* the fd is not a socket */
-    RONDO__SEND_MORE = 1 << 1  /* more follows at once: don't send a packet that isn't full */
+    RONDO__SEND_PIPE = 1 << 0,  /* the fd is not a socket */
+    RONDO__SEND_MORE = 1 << 1,  /* more follows at once: don't send a packet that isn't full */
+    RONDO__SEND_NOWAIT = 1 << 2 /* a socket whose O_NONBLOCK is not set */
 };
 /* Writing to a peer that has gone is RONDO_EPIPE, never a signal. */
 int64_t rondo__socket_write(int fd, const struct iovec *iov, int count, int flags);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files with system calls on sockets (socket*.c) have in common. For them only.
+ * What the files with system calls on sockets (socket*.c) and devices (tty/device.c) have in common. For
+ * them only.
  */
 #ifndef RONDO__SOCKET_CALLS_H
 #define RONDO__SOCKET_CALLS_H

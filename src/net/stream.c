@@ -12,6 +12,7 @@
 #include "loop/memory.h"
 #include "net/duplex.h"
 #include "net/socket_adopt.h"
+#include "net/tty/terminal.h"
 
 /* ---- news ---- */
 
@@ -93,13 +94,18 @@ rondo_stream *rondo__stream_new(rondo_loop *loop, int fd, bool accepted, size_t 
     stream->fd = fd;
     stream->flags = RONDO__SOCKET | (accepted ? RONDO__ACCEPTED : 0);
     if (fd >= 0 && rondo__io_watch(loop, &stream->io, RONDO__READABLE) < 0) {
-        rondo__io_stop(loop, &stream->io);
-        rondo__net_unclaim(net, fd);
-        rondo__handle_discard(&stream->base);
+        rondo__stream_discard(stream);
         return NULL;
     }
     rondo__handle_activate(&stream->base);
     return stream;
+}
+
+void rondo__stream_discard(rondo_stream *stream) {
+    rondo__io_stop(stream->base.loop, &stream->io);
+    if (stream->fd >= 0) rondo__net_unclaim(rondo__net_of(stream->base.loop), stream->fd);
+    rondo__stream_free_extra(stream);
+    rondo__handle_discard(&stream->base);
 }
 
 /* An end of a pipe has one direction; the other is over. */
@@ -139,6 +145,7 @@ static void stream_stop(rondo_handle *handle) {
     const rondo__transport *transport = rondo__transport_of(stream);
     rondo__stream_cancel_opening(stream);
     if (transport && transport->stop && stream->fd >= 0) transport->stop(stream);
+    rondo__terminal_stop(stream);
     /* The watch goes before the descriptor: libev must never be left with a closed one. */
     rondo__io_stop(handle->loop, &stream->io);
     if (stream->fd >= 0) {

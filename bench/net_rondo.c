@@ -44,9 +44,11 @@ static void on_sink(rondo_server *server, rondo_stream *client, void *arg) {
 
 /* ---- proxy ---- */
 
+static void on_upstream_error(rondo_stream *to, int error, void *arg) { check(error, "upstream"); }
+
 static void on_proxy(rondo_server *server, rondo_stream *client, void *arg) {
-    rondo_stream *to;
-    check(rondo_stream_open(rondo_handle_loop(server), net_dial(upstream), &to), "upstream");
+    rondo_stream *to = rondo_connect(rondo_handle_loop(server), "127.0.0.1", upstream);
+    rondo_stream_on_error(to, on_upstream_error, NULL);
     rondo_pipe(client, to);
     rondo_pipe(to, client);
 }

@@ -7,8 +7,11 @@
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
 import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -127,6 +130,88 @@ def test_chat_is_not_slowed_down_by_one_who_never_reads():
         assert received < left * 505, (received, left)
         for guest in (ann, bob, slow):
             guest.leave()
+
+
+# --- proxy ---------------------------------------------------------------------------------------
+
+def pattern(size):
+    return bytes(range(251)) * (size // 251) + bytes(size % 251)
+
+
+def read_to_end(connection):
+    chunks = []
+    while chunk := connection.recv(65536):
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def open_files(process):
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+class Upstream:
+    """A server of one thread that reads to the end and only then answers, with what it read."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.answer, args=[connection], daemon=True).start()
+
+    def answer(self, connection):
+        with connection:
+            connection.sendall(read_to_end(connection))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.listener.close()
+
+
+def test_proxy_passes_on_both_directions_and_each_end():
+    with Upstream() as upstream, Example("proxy", "127.0.0.1", str(upstream.port)) as proxy:
+        for size in (0, 1, 65536, 8 << 20):
+            sent = pattern(size)
+            with proxy.connect() as client:
+                client.sendall(sent)
+                client.shutdown(socket.SHUT_WR)
+                assert read_to_end(client) == sent, size
+
+
+def test_proxy_leaves_nothing_open():
+    with Upstream() as upstream, Example("proxy", "127.0.0.1", str(upstream.port)) as proxy:
+        before = open_files(proxy.process)
+        for _ in range(3):
+            clients = [proxy.connect() for _ in range(20)]
+            for client in clients[::2]:  # half of them reset in the middle of their bytes
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(pattern(100000))
+            for client in clients:
+                client.close()
+        deadline = time.monotonic() + LIMIT_S
+        while open_files(proxy.process) > before + 4:  # what the loop itself has opened since then
+            assert time.monotonic() < deadline, (before, open_files(proxy.process))
+            time.sleep(0.01)
+
+
+def test_proxy_closes_the_client_when_nobody_is_there():
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with Example("proxy", "127.0.0.1", str(port)) as proxy:
+        for _ in range(3):
+            with proxy.connect() as client:
+                try:
+                    assert client.recv(1) == b""
+                except ConnectionResetError:
+                    pass
 
 
 # --- All of them ---------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
  * Numbers of descriptors that are used again within one batch. Several things are ready; the first
  * one that is called closes all others and opens new ones, which get their numbers while the
  * readiness of the old files is still queued. No new one may hear of it, in this turn or later, and
- * each must hear of its own. For streams, servers and watchers of other libraries, in all
+ * each must hear of its own. For streams, servers, datagrams and watchers of other libraries, in all
  * combinations; and with the old files held open elsewhere, as by a child: then the kernel goes on
  * reporting them under the numbers that they had.
  */
@@ -30,6 +30,7 @@ struct thing {
     int calls;
     rondo_stream *stream;
     rondo_server *server;
+    rondo_udp *udp;
     ev_io watcher;
 };
 
@@ -103,12 +104,36 @@ static void close_watcher(thing *self) {
     close(self->fd);
 }
 
+static void udp_called(rondo_udp *udp, const rondo_udp_message *message, void *arg) { called(arg); }
+/* Bound to a port of its own, and the number of its socket. */
+static int new_udp_socket(void) {
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&any, sizeof any) == 0);
+    return fd;
+}
+static void make_udp(thing *self) {
+    self->udp = rondo_udp_new(loop);
+    self->fd = new_udp_socket();
+    CHECK_INT(rondo_udp_open(self->udp, self->fd), 0);
+    rondo_udp_on_message(self->udp, udp_called, self);
+}
+static void poke_udp(thing *self) {
+    struct sockaddr_in name;
+    socklen_t len = sizeof name;
+    CHECK_INT(getsockname(self->fd, (struct sockaddr *)&name, &len), 0);
+    self->peer = new_udp_socket();
+    CHECK_INT(sendto(self->peer, "!", 1, 0, (struct sockaddr *)&name, len), 1);
+}
+static void close_udp(thing *self) { rondo_close(self->udp); }
+
 static const kind kinds[] = {
     {"stream", make_stream, poke_peer, close_stream},
     {"server", make_server, poke_server, close_server},
     {"watcher", make_watcher, poke_peer, close_watcher},
+    {"udp", make_udp, poke_udp, close_udp},
 };
-enum { KINDS = sizeof kinds / sizeof kinds[0] };
+enum { WATCHER = 2, KINDS = sizeof kinds / sizeof kinds[0] };
 
 /* ---- the scene ---- */
 
@@ -186,11 +211,11 @@ static void reuse(const kind *closer, const kind *closed) {
     CHECK_INT(calls_of(old), before);
 
     for (int i = 0; i < OTHERS; i++) {
-        if (new_kind == &kinds[2]) close_watcher(&fresh[i]);
+        if (new_kind == &kinds[WATCHER]) close_watcher(&fresh[i]);
         end_thing(&fresh[i]);
         end_thing(&old[i]);
     }
-    if (closer == &kinds[2]) close_watcher(&first);
+    if (closer == &kinds[WATCHER]) close_watcher(&first);
     end_thing(&first);
     end_loop(loop);
 }

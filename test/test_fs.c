@@ -514,3 +514,20 @@ TEST(out_of_memory_at_any_allocation) {
     }
     close(fd);
 }
+
+TEST(an_appending_file_grows_at_its_end) {
+    rondo_loop *loop = new_loop();
+    char buffer[10] = "";
+    make_dir();
+    for (int i = 0; i < 2; i++) {
+        int fd = (int)fs_open(loop, in_dir("log"), O_RDWR | O_CREAT | O_APPEND, 0600);
+        CHECK(fd >= 0);
+        CHECK_INT(fs_write(loop, fd, "one", 3, -1), 3);
+        CHECK_INT(fs_write(loop, fd, "2", 1, 0), 1); /* pwrite(2), BUGS: appends too */
+        CHECK_INT(fs_read(loop, fd, buffer, sizeof buffer, 0), 4 * (i + 1));
+        CHECK_INT(fs_close(loop, fd), 0);
+    }
+    CHECK_MEM(buffer, "one2one2", 8);
+    rondo_loop_free(loop);
+    remove_dir();
+}

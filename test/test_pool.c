@@ -425,3 +425,18 @@ TEST_ABORTS(lanes_belong_to_their_thread, "rondo_lane_get_figures: the lane 'cpu
     CHECK(rondo_immediate(loop, say_running, &t) != 0);
     run_to_end(loop);
 }
+
+/* ---- counters ---- */
+
+TEST(completions_are_counted_as_callbacks) {
+    rondo_loop *loop = new_loop();
+    rondo_metrics metrics;
+    outcome what[3] = {{0}};
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(rondo_work_submit(loop, NULL, NULL, answer, note_outcome, &what[i]), 0);
+    run_to_end(loop);
+    rondo_loop_metrics(loop, &metrics);
+    CHECK_INT(metrics.callbacks, 3);
+    CHECK_INT(figures_of(rondo_lane_cpu(loop)).done, 3);
+    rondo_loop_free(loop);
+}

@@ -441,3 +441,27 @@ TEST(a_number_used_again_in_one_batch_gets_no_events_of_before) {
     for (int i = 0; i < 2; i++) close(peers[i]);
     close(self.fresh_peer);
 }
+
+/* ---- after the end ---- */
+
+TEST(asking_for_more_after_the_end_changes_nothing) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_stream *stream;
+    int peer = new_pair(loop, &stream);
+    rondo_stream_set_half_open(stream, true);
+    note_events(stream);
+    rondo_stream_on_data(stream, note_data, NULL);
+    harness_send_str(peer, "last");
+    shutdown(peer, SHUT_WR);
+    run_turns(loop, 2);
+    CHECK_TRACE("last end");
+    CHECK_INT(rondo_pause(stream), 0);
+    CHECK_INT(rondo_resume(stream), 0);
+    check_idle(loop);
+    CHECK_TRACE("");
+    CHECK(write_text(stream, "still open") >= 0);
+    run_turns(loop, 1);
+    CHECK_STR(read_now(peer), "still open");
+    close(peer);
+    end_loop(loop);
+}

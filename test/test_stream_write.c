@@ -524,3 +524,37 @@ TEST(a_large_write_behind_small_ones_keeps_the_order) {
     rondo_loop_free(loop);
     free(bytes);
 }
+
+/* ---- room at last ---- */
+
+TEST(several_writes_are_done_in_one_turn_once_there_is_room) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_stream *stream;
+    char *bytes = new_bytes(1 << 20), *got = malloc(1 << 20);
+    int peer = new_pair(loop, &stream);
+    CHECK(rondo_write_lent(stream, rondo_slice_of(bytes, 1 << 20), note_release, (char[]){"big"}) >=
+          0);
+    run_turns(loop, 2);
+    size_t left = queued(stream);
+    CHECK(left > 0);
+    const char *names[] = {"a", "b", "c", "d"};
+    for (size_t i = 0; i < 4; i++) {
+        void *name = (void *)(uintptr_t)names[i];
+        CHECK(rondo_write_lent(stream, rondo_slice_of(bytes, 10), note_release, name) >= 0);
+        CHECK_INT(queued(stream), left + 10 * (i + 1));
+    }
+    run_turns(loop, 3);
+    CHECK_TRACE("");
+    for (ssize_t size = 0; size < 1 << 20;) {
+        ssize_t count = recv(peer, got, (size_t)((1 << 20) - size), MSG_DONTWAIT);
+        if (count > 0) size += count;
+        if (queued(stream) > 40) run_turns(loop, 1);
+    }
+    run_turns(loop, 1);
+    CHECK_TRACE("big:OK a:OK b:OK c:OK d:OK");
+    CHECK_INT(queued(stream), 0);
+    close(peer);
+    free(bytes);
+    free(got);
+    end_loop(loop);
+}

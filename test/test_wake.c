@@ -88,9 +88,8 @@ static bool is_set_after(int instructions, void (*side)(void), atomic_bool *flag
 /* Each side of a wake-up sets its own flag, then looks at that of the other side. So while its own
  * is not set yet, it must still heed the other one. This tries that at each instruction around the
  * one that sets its own; around, because reading the clock takes now more of them, now fewer. */
-static void check_side(void (*side)(void), atomic_bool *own, bool (*heeds)(pid_t child)) {
+static int try_side(void (*side)(void), atomic_bool *own, bool (*heeds)(pid_t child)) {
     int low = 0, high = 64, tried = 0; /* its own flag is not set after low, but after high */
-    if (harness_is_slow()) SKIP("it is about the instructions of the plain program");
     for (; !is_set_after(high, side, own); high *= 2) low = high;
     while (high - low > 1) {
         int middle = (low + high) / 2;
@@ -111,7 +110,13 @@ static void check_side(void (*side)(void), atomic_bool *own, bool (*heeds)(pid_t
             tried++;
         }
     }
-    CHECK(tried > 3);
+    return tried;
+}
+
+static void check_side(void (*side)(void), atomic_bool *own, bool (*heeds)(pid_t child)) {
+    if (harness_is_slow()) SKIP("it is about the instructions of the plain program");
+    /* On a busy machine one reading of the clock can lead the search far away. */
+    for (int round = 0; try_side(side, own, heeds) <= 3; round++) CHECK(round < 20);
 }
 
 static void fall_asleep(void) { rondo__poll_wait(loop, 3600 * UINT64_C(1000000000)); }

@@ -392,7 +392,8 @@ static void take_error(rondo_server *server, int error, void *owner) {
 }
 
 TEST(a_protocol_takes_the_connections) {
-    static const rondo__acceptor acceptor = {take_connection, take_error, 40};
+    static const rondo__acceptor acceptor = {
+        .connection = take_connection, .error = take_error, .room = 40};
     rondo_loop *loop = new_virtual_loop();
     rondo_server *server = rondo_server_new(loop);
     rondo__server_take(server, &acceptor, (void *)"taken");

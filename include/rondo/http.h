@@ -58,6 +58,12 @@ RONDO_API int rondo_http_server_listen(rondo_http_server *server, const char *ho
 RONDO_API uint16_t rondo_http_server_port(const rondo_http_server *server);
 RONDO_API int rondo_http_server_address(const rondo_http_server *server, char *text, size_t size);
 
+/* The server underneath, of server.h: for a Unix socket, a socket of a service manager, SO_REUSEPORT,
+ * a bound on connections, pausing, TLS, its `error` and `drop`. The HTTP server owns it, takes its
+ * connections in place of `connection` listeners, and listens when it does; close the HTTP server
+ * instead of it. NULL when that is draining or closing and has closed it. */
+RONDO_API rondo_server *rondo_http_server_listener(const rondo_http_server *server);
+
 /* The limits, from now on. A 0 in a field means its default. head_bytes is at least 256 and at most
  * 1 GiB. */
 RONDO_API void rondo_http_server_set_limits(rondo_http_server *server,

@@ -67,8 +67,13 @@ static void on_connection(rondo_server *listener, rondo_stream *stream, void *ow
     rondo__conn_new(server, stream);
 }
 
-static const rondo__acceptor acceptor = {.connection = on_connection,
-                                         .room = sizeof(rondo__http_conn)};
+static void on_listening(rondo_server *listener, void *owner) {
+    (void)listener;
+    rondo__handle_activate(&((rondo_http_server *)owner)->base);
+}
+
+static const rondo__acceptor acceptor = {
+    .connection = on_connection, .listening = on_listening, .room = sizeof(rondo__http_conn)};
 
 static void on_drain_turn(rondo_loop *loop, rondo__task *task);
 static void on_deadline(rondo_loop *loop, rondo__alarm *alarm);
@@ -105,9 +110,12 @@ int rondo_http_server_listen(rondo_http_server *server, const char *host, uint16
     RONDO__CHECK(server, &kind);
     if (rondo__handle_closing(&server->base) || !server->listener || server->draining)
         return RONDO_ECLOSED;
-    int result = rondo_server_listen(server->listener, host, port);
-    if (result == 0) rondo__handle_activate(&server->base);
-    return result;
+    return rondo_server_listen(server->listener, host, port);
+}
+
+rondo_server *rondo_http_server_listener(const rondo_http_server *server) {
+    RONDO__CHECK(server, &kind);
+    return server->listener;
 }
 
 uint16_t rondo_http_server_port(const rondo_http_server *server) {

@@ -19,11 +19,12 @@ static void pool_fini(rondo__spares *pool) {
 
 static void net_free(rondo_loop *loop, rondo__at_free *at_free) {
     rondo__net *net = RONDO__OF(at_free, rondo__net, at_free);
-    for (size_t i = 0; i < net->fd_words; i++) RONDO_ASSERT(net->fds[i] == 0);
+    for (size_t i = 0; i < net->fd_count; i++) RONDO_ASSERT(net->fds[i] == RONDO__NOBODY);
     pool_fini(&net->blocks);
     pool_fini(&net->segments);
     pool_fini(&net->outs);
     rondo__free(net->fds);
+    rondo__free(net->crowds);
     rondo__loop_set_part(loop, RONDO__PART_NET, NULL);
     rondo__free(net);
 }
@@ -42,30 +43,65 @@ rondo__net *rondo__net_make(rondo_loop *loop) {
     return net;
 }
 
-/* ---- which descriptors are streams ---- */
+/* ---- to whom a descriptor belongs ---- */
 
 int rondo__net_claim(rondo__net *net, int fd) {
-    size_t word = (size_t)fd / 64;
+    size_t at = (size_t)fd;
     RONDO_ASSERT(fd >= 0);
-    if (word >= net->fd_words) {
-        size_t words = net->fd_words ? net->fd_words * 2 : 4;
-        if (words <= word) words = word + 1;
-        uint64_t *fds = rondo__realloc(net->fds, words * sizeof *fds);
+    if (at >= net->fd_count) {
+        size_t count = net->fd_count ? net->fd_count * 2 : 256;
+        if (count <= at) count = at + 1;
+        uint16_t *fds = rondo__realloc(net->fds, count * sizeof *fds);
         if (!fds) return RONDO_ENOMEM;
-        memset(fds + net->fd_words, 0, (words - net->fd_words) * sizeof *fds);
+        memset(fds + net->fd_count, 0, (count - net->fd_count) * sizeof *fds);
         net->fds = fds;
-        net->fd_words = words;
+        net->fd_count = count;
     }
-    net->fds[word] |= UINT64_C(1) << fd % 64;
+    net->fds[at] = RONDO__SOMEBODY;
     return 0;
 }
 
 bool rondo__net_claimed(const rondo__net *net, int fd) {
-    size_t word = (size_t)fd / 64;
-    return word < net->fd_words && (net->fds[word] >> fd % 64 & 1);
+    return (size_t)fd < net->fd_count && net->fds[fd] != RONDO__NOBODY;
 }
 
 void rondo__net_unclaim(rondo__net *net, int fd) {
     /* Not asserted: the program may have closed one behind our back, and opened another. */
-    if (rondo__net_claimed(net, fd)) net->fds[fd / 64] &= ~(UINT64_C(1) << fd % 64);
+    if (!rondo__net_claimed(net, fd)) return;
+    if (net->fds[fd] >= RONDO__CROWD_LEAST) net->crowds[net->fds[fd] - RONDO__CROWD_LEAST].open--;
+    net->fds[fd] = RONDO__NOBODY;
+}
+
+/* ---- crowds ---- */
+
+int rondo__crowd_new(rondo__net *net, uint16_t *ret_id) {
+    size_t at = 0;
+    while (at < net->crowd_count && (net->crowds[at].in_use || net->crowds[at].open > 0)) at++;
+    if (at > UINT16_MAX - RONDO__CROWD_LEAST) return RONDO_ENOBUFS;
+    if (at == net->crowd_count) {
+        size_t count = net->crowd_count ? net->crowd_count * 2 : 4;
+        rondo__crowd *crowds = rondo__realloc(net->crowds, count * sizeof *crowds);
+        if (!crowds) return RONDO_ENOMEM;
+        memset(crowds + net->crowd_count, 0, (count - net->crowd_count) * sizeof *crowds);
+        net->crowds = crowds;
+        net->crowd_count = count;
+    }
+    net->crowds[at].in_use = true;
+    *ret_id = (uint16_t)(at + RONDO__CROWD_LEAST);
+    return 0;
+}
+
+void rondo__crowd_leave(rondo__net *net, uint16_t id) {
+    RONDO_ASSERT(net->crowds[id - RONDO__CROWD_LEAST].in_use);
+    net->crowds[id - RONDO__CROWD_LEAST].in_use = false;
+}
+
+void rondo__crowd_join(rondo__net *net, uint16_t id, int fd) {
+    RONDO_ASSERT(net->fds[fd] == RONDO__SOMEBODY);
+    net->fds[fd] = id;
+    net->crowds[id - RONDO__CROWD_LEAST].open++;
+}
+
+uint32_t rondo__crowd_open(const rondo__net *net, uint16_t id) {
+    return net->crowds[id - RONDO__CROWD_LEAST].open;
 }

@@ -2,7 +2,7 @@
  *
  * What the streams of a loop share, so that an idle connection owns no buffer: one receive buffer,
  * and bounded free lists of write blocks, segments and queues, so that a steady state allocates
- * nothing. Also which descriptors are streams already. Internal.
+ * nothing. Also to whom each descriptor belongs. Internal.
  */
 #ifndef RONDO__BUFFERS_H
 #define RONDO__BUFFERS_H
@@ -47,11 +47,23 @@ static inline void rondo__spares_put(rondo__spares *pool, void *item) {
     pool->count++;
 }
 
+/* The connections that a server has accepted and that are open, as a number. It may outlive the
+ * server: its connections do. */
+typedef struct rondo__crowd {
+    uint32_t open;
+    bool in_use; /* its server lives */
+} rondo__crowd;
+
+/* In two bytes for each descriptor, so that an idle connection costs no more for being counted. */
+enum { RONDO__NOBODY, RONDO__SOMEBODY, RONDO__CROWD_LEAST };
+
 typedef struct rondo__net {
     rondo__at_free at_free;
     rondo__spares blocks, segments, outs;
-    uint64_t *fds; /* bit i: the descriptor i belongs to a stream of this loop */
-    size_t fd_words;
+    uint16_t *fds; /* [fd]: RONDO__NOBODY, RONDO__SOMEBODY, or whose crowd it is of */
+    size_t fd_count;
+    rondo__crowd *crowds; /* [id - RONDO__CROWD_LEAST] */
+    size_t crowd_count;
     char receive[RONDO__RECEIVE_BYTES];
 } rondo__net;
 
@@ -62,9 +74,17 @@ static inline rondo__net *rondo__net_of(const rondo_loop *loop) {
     return (rondo__net *)rondo__loop_part(loop, RONDO__PART_NET);
 }
 
-/* Notes that fd belongs to a stream: 0 or RONDO_ENOMEM. */
+/* Notes that fd belongs to a handle of this loop: 0 or RONDO_ENOMEM. */
 int rondo__net_claim(rondo__net *net, int fd);
 void rondo__net_unclaim(rondo__net *net, int fd);
 bool rondo__net_claimed(const rondo__net *net, int fd);
+
+/* A new crowd, with nobody in it: 0, RONDO_ENOMEM or RONDO_ENOBUFS (no more than 65,534). */
+int rondo__crowd_new(rondo__net *net, uint16_t *ret_id);
+/* Its server is gone. */
+void rondo__crowd_leave(rondo__net *net, uint16_t id);
+/* A claimed fd is of the crowd until it is unclaimed. */
+void rondo__crowd_join(rondo__net *net, uint16_t id, int fd);
+uint32_t rondo__crowd_open(const rondo__net *net, uint16_t id);
 
 #endif

@@ -66,13 +66,16 @@ enum {
 };
 
 /* Whoever opens the stream: connect.c, and a server for the handshakes of what it accepts. With
- * RONDO__OPENING, exactly one of the two is called. */
+ * RONDO__OPENING, exactly one of the functions is called. */
 typedef struct rondo__opening {
-    /* The stream fails or closes: give up, free yourself. From anywhere. */
+    /* The stream closes, or fails where there is no `failed`: give up, free yourself. From anywhere. */
     void (*cancel)(rondo_stream *stream, struct rondo__opening *opening);
     /* It is open: free yourself, and tell of it as `connect` would. The stream may be closed then.
      * NULL: nothing to do but tell `connect`. */
     void (*opened)(rondo_stream *stream, struct rondo__opening *opening);
+    /* It has failed, with stream->error: free yourself, and tell of it as `error` would. The stream
+     * closes afterwards. Or NULL. */
+    void (*failed)(rondo_stream *stream, struct rondo__opening *opening);
     struct rondo__tcp_wishes *tcp; /* for when it has a socket, see tcp.h; NULL: not TCP */
 } rondo__opening;
 
@@ -174,8 +177,12 @@ int rondo__stream_connected(rondo_stream *stream, int fd);
 int rondo__stream_start_handshake(rondo_stream *stream);
 /* Readiness of a stream that is opening. */
 void rondo__stream_open_ready(rondo_stream *stream, int events);
-/* It fails or closes. Idempotent. */
+/* It closes. Idempotent. */
 void rondo__stream_cancel_opening(rondo_stream *stream);
+/* It fails: the same, unless the opening wants to tell of that. */
+void rondo__stream_fail_opening(rondo_stream *stream);
+/* The opening has told of the failure. */
+bool rondo__stream_tell_failed_opening(rondo_stream *stream);
 
 /* ---- timeouts.c ---- */
 

@@ -133,6 +133,7 @@ bool rondo__stream_tell(rondo_stream *stream, unsigned event) {
 
 void rondo__stream_tell_error(rondo_stream *stream) {
     int error = stream->error;
+    if (rondo__stream_tell_failed_opening(stream)) return;
     if (stream->consumer && stream->consumer->error) {
         stream->consumer->error(stream, error);
         return;

@@ -26,6 +26,19 @@ void rondo__stream_cancel_opening(rondo_stream *stream) {
     opening->cancel(stream, opening);
 }
 
+void rondo__stream_fail_opening(rondo_stream *stream) {
+    rondo__opening *opening = stream->extra ? stream->extra->opening : NULL;
+    if (opening && !opening->failed) rondo__stream_cancel_opening(stream);
+}
+
+bool rondo__stream_tell_failed_opening(rondo_stream *stream) {
+    rondo__opening *opening = stream->extra ? stream->extra->opening : NULL;
+    if (!opening) return false;
+    stream->extra->opening = NULL;
+    opening->failed(stream, opening);
+    return true;
+}
+
 static void tell_opened(rondo_stream *stream) {
     rondo__opening *opening = stream->extra ? stream->extra->opening : NULL;
     if (opening) stream->extra->opening = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A server's inside: a protocol (HTTP) may take the connections itself, without a listener and the
- * door between. Internal.
+ * door between; and connections may have to shake hands (TLS) before they are anybody's. Internal.
  */
 #ifndef RONDO__SERVER_H
 #define RONDO__SERVER_H
@@ -10,15 +10,29 @@
 
 #include "loop/handle.h"
 
-/* Called instead of the listeners: for every accepted connection, and for every error that `error`
- * would have been emitted for. owner is passed on. A function may be NULL. */
+/* Called instead of the listeners: for every connection, and for every error that `error` would have
+ * been emitted for. owner is passed on. A function may be NULL. */
 typedef struct rondo__acceptor {
     void (*connection)(rondo_server *server, rondo_stream *connection, void *owner);
     void (*error)(rondo_server *server, int error, void *owner);
+    void (*listening)(rondo_server *server, void *owner); /* it does, from now on */
     size_t room; /* inside each connection, see rondo__stream_new(); 0: ordinary streams */
 } rondo__acceptor;
 
 /* Before the server listens. */
 void rondo__server_take(rondo_server *server, const rondo__acceptor *acceptor, void *owner);
+
+/* What is done to accepted streams before they are handed out. */
+typedef struct rondo__server_security {
+    /* Sets a transport with a handshake: 0 or an error. The handshake bounds its own time. */
+    int (*start)(rondo_stream *stream, void *context);
+    /* The server has closed, or got another one. */
+    void (*drop_context)(void *context);
+} rondo__server_security;
+
+/* For the connections that are accepted from now on. Takes over a reference to the context, which
+ * is released once. NULL: none any more. On a server that is not closing. */
+void rondo__server_secure(rondo_server *server, const rondo__server_security *security,
+                          void *context);
 
 #endif

@@ -58,6 +58,17 @@ int rondo__socket_inspect(int fd, rondo__socket_traits *ret_traits) {
     return 0;
 }
 
+int rondo__socket_inspect_listener(int fd, rondo_address *ret_address) {
+    struct stat about;
+    if (fstat(fd, &about) < 0) return RONDO_EBADF;
+    if (!S_ISSOCK(about.st_mode)) return RONDO_ENOTSOCK;
+    if (socket_option(fd, SO_TYPE) != SOCK_STREAM) return RONDO_ENOTSUP;
+    int status = rondo__socket_name(fd, false, ret_address);
+    if (status == RONDO_EAFNOSUPPORT) return RONDO_ENOTSUP;
+    if (status < 0) return status;
+    return socket_option(fd, SO_ACCEPTCONN) > 0 ? 0 : RONDO_EINVAL;
+}
+
 int rondo__socket_adopt(int fd, int *ret_before) {
     int flags = fcntl(fd, F_GETFL), descriptor = fcntl(fd, F_GETFD);
     if (flags < 0 || descriptor < 0) return rondo__socket_failure();

@@ -57,7 +57,7 @@ void rondo__stream_fail(rondo_stream *stream, int error) {
     if (rondo__stream_dead(stream)) return;
     stream->flags |= RONDO__FAILED;
     stream->error = error;
-    rondo__stream_cancel_opening(stream);
+    rondo__stream_fail_opening(stream);
     rondo__io_stop(stream->base.loop, &stream->io);
     rondo__timeouts_clear(stream);
     rondo__out_drop(stream, error);

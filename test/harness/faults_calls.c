@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -309,6 +310,26 @@ int __wrap_statx(int directory, const char *path, int flags, unsigned mask,
                  struct statx *ret_stat) {
     PASSAGE(statx, directory, 0, 0, flags);
     THROUGH(int, statx(directory, path, flags, mask, ret_stat));
+}
+
+int __wrap_lstat(const char *path, struct stat *ret_stat) {
+    PASSAGE(lstat, -1, 0, 0, 0);
+    THROUGH(int, lstat(path, ret_stat));
+}
+
+int __wrap_chmod(const char *path, mode_t mode) {
+    PASSAGE(chmod, -1, 0, 0, 0);
+    THROUGH(int, chmod(path, mode));
+}
+
+int __wrap_fchmod(int fd, mode_t mode) {
+    PASSAGE(fchmod, fd, 0, 0, 0);
+    THROUGH(int, fchmod(fd, mode));
+}
+
+int __wrap_flock(int fd, int what) {
+    PASSAGE(flock, fd, 0, 0, what);
+    THROUGH(int, flock(fd, what));
 }
 
 int __wrap_unlink(const char *path) {

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Between accepted and handed out: connections whose transport shakes hands first. Nobody has seen
+ * them yet, so they close with the server, and one that fails is dropped.
+ */
+#include "loop/memory.h"
+#include "net/duplex.h"
+#include "net/serving.h"
+
+typedef struct handshake {
+    rondo__opening base;
+    rondo__list link; /* server->handshakes */
+    rondo_server *server;
+    rondo_stream *stream;
+} handshake;
+
+static rondo_server *end(handshake *self) {
+    rondo_server *server = self->server;
+    rondo__list_remove(&self->link);
+    rondo__free(self);
+    return server;
+}
+
+static void on_cancel(rondo_stream *stream, rondo__opening *opening) {
+    (void)stream;
+    end((handshake *)opening);
+}
+
+static void on_opened(rondo_stream *stream, rondo__opening *opening) {
+    rondo__server_hand_out(end((handshake *)opening), stream);
+}
+
+static void on_failed(rondo_stream *stream, rondo__opening *opening) {
+    rondo_server *server = end((handshake *)opening);
+    rondo__server_drop_stream(server, RONDO_DROP_HANDSHAKE, stream->error, stream);
+}
+
+int rondo__server_shake(rondo_server *server, rondo_stream *stream) {
+    handshake *self = rondo__zalloc(sizeof *self);
+    if (!self) return RONDO_ENOMEM;
+    int status = server->security->start(stream, server->security_context);
+    if (status == 0) status = rondo__stream_start_handshake(stream);
+    if (status < 0) {
+        rondo__free(self);
+        return status;
+    }
+    self->base.cancel = on_cancel;
+    self->base.opened = on_opened;
+    self->base.failed = on_failed;
+    self->server = server;
+    self->stream = stream;
+    rondo__list_push_back(&server->handshakes, &self->link);
+    stream->extra->opening = &self->base;
+    return 0;
+}
+
+void rondo__server_stop_handshakes(rondo_server *server) {
+    while (!rondo__list_empty(&server->handshakes))
+        rondo_close(RONDO__OF(server->handshakes.next, handshake, link)->stream);
+}
+
+void rondo__server_secure(rondo_server *server, const rondo__server_security *security,
+                          void *context) {
+    RONDO__CHECK(server, &rondo__server_kind);
+    RONDO_ASSERT(!rondo__handle_closing(&server->base));
+    if (server->security) server->security->drop_context(server->security_context);
+    server->security = security;
+    server->security_context = context;
+}

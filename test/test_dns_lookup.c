@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * rondo_dns_lookup() and rondo_dns_reverse(). The system's resolver is one of ours: the functions
- * below stand in front of the C library's, and answer, fail or hang as a test tells them.
+ * below stand in front of the C library's (and behind faults.h, which can make them fail, but not
+ * answer), and answer, fail or hang as a test tells them.
  */
 #define _GNU_SOURCE
+#include "faults.h"
 #include "gate.h"
 #include "trace.h"
 
@@ -168,18 +170,19 @@ TEST(numbers_take_no_thread) {
     CHECK_INT(atomic_load(&resolver.calls), 0);
 }
 
-static bool no_ipv6;
-int bind(int fd, const struct sockaddr *address, socklen_t len) {
-    errno = EADDRNOTAVAIL;
-    CHECK_INT(address->sa_family, AF_INET6);
-    CHECK_INT(len, sizeof(struct sockaddr_in6));
-    return no_ipv6 ? -1 : 0;
+static bool has_ipv6(void) {
+    struct sockaddr_in6 loopback = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    bool has = fd >= 0 && bind(fd, (struct sockaddr *)(void *)&loopback, sizeof loopback) == 0;
+    if (fd >= 0) close(fd);
+    return has;
 }
 
 TEST(localhost_is_this_machine_whatever_its_files_say) {
+    const char *both = has_ipv6() ? "[::1]:80 127.0.0.1:80" : "127.0.0.1:80";
     resolver.addresses = "192.0.2.66"; /* a file or a server with other ideas */
-    lookup_with("localhost", 80, 0, "[::1]:80 127.0.0.1:80");
-    lookup_with("LocalHost.", 80, 0, "[::1]:80 127.0.0.1:80");
+    lookup_with("localhost", 80, 0, both);
+    lookup_with("LocalHost.", 80, 0, both);
     lookup_with("app.localhost", 80, RONDO_DNS_IPV4, "127.0.0.1:80");
     lookup_with("a.b.LOCALHOST.", 80, RONDO_DNS_IPV6, "[::1]:80");
     CHECK_INT(atomic_load(&resolver.calls), 0);
@@ -189,11 +192,18 @@ TEST(localhost_is_this_machine_whatever_its_files_say) {
     CHECK_INT(atomic_load(&resolver.calls), 3);
 }
 
-TEST(localhost_without_ipv6) {
-    no_ipv6 = true;
+static void localhost_without_ipv6(faults_calls call, int error) {
+    faults_every(call, 1, error);
     lookup_with("localhost", 80, 0, "127.0.0.1:80");
+    CHECK_INT(faults_count(CALL_bind | CALL_socket), call == CALL_bind ? 2 : 1);
     lookup_with("localhost", 80, RONDO_DNS_ALL, "[::1]:80 127.0.0.1:80");
     lookup_with("localhost", 80, RONDO_DNS_IPV6, "[::1]:80"); /* who asks for it gets it */
+    CHECK_INT(faults_count(CALL_bind | CALL_socket), call == CALL_bind ? 2 : 1);
+    faults_clear();
+}
+TEST(localhost_without_ipv6) {
+    localhost_without_ipv6(CALL_bind, EADDRNOTAVAIL);
+    localhost_without_ipv6(CALL_socket, EAFNOSUPPORT);
 }
 
 /* ---- what is asked, and what is believed ---- */

@@ -128,6 +128,10 @@ static void dns_answer_udp(dns_server *server, const dns_question *q,
         return;
     }
     dns_compose(how, q, &m);
+    if (strcmp(how, "empty") == 0) {
+        dns_message nothing = {.len = 0};
+        dns_send_udp(server, &nothing, from);
+    }
     if (strcmp(how, "liar") == 0) { /* what comes first is not the answer, and must not be taken */
         dns_message lie = m;
         lie.bytes[lie.len - 1] = 99;

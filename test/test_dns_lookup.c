@@ -270,7 +270,7 @@ TEST(each_failure_of_the_system_has_a_code) {
         {EAI_ADDRFAMILY, 0, "ENOTFOUND"}, {EAI_AGAIN, 0, "EDNSAGAIN"},
         {EAI_FAIL, 0, "EDNSFAIL"},        {EAI_MEMORY, 0, "ENOMEM"},
         {EAI_FAMILY, 0, "EAFNOSUPPORT"},  {EAI_SYSTEM, EMFILE, "EMFILE"},
-        {EAI_SYSTEM, 0, "EDNSFAIL"},      {EAI_OVERFLOW, 0, "ENAMETOOLONG"},
+        {EAI_SYSTEM, 0, "EDNSFAIL"},      {EAI_OVERFLOW, 0, "EPROTO"},
         {EAI_SERVICE, 0, "EDNSFAIL"},     {-999, 0, "EDNSFAIL"},
         {EAI_SYSTEM, EACCES, "EACCES"},
     };
@@ -376,6 +376,7 @@ TEST(cancel_of_a_queued_lookup_never_asks) {
     CHECK_TRACE("queued ECANCELED");
     gate_open(&g, 1);
     run_to_end(loop);
+    WAIT_FOR_FIGURE(rondo_lane_dns(loop), done, 2);
     CHECK_TRACE("");
     CHECK_INT(atomic_load(&resolver.calls), 0);
     rondo_loop_free(loop);
@@ -714,9 +715,41 @@ TEST(reverse_is_canceled_and_times_out) {
     CHECK_TRACE("ECANCELED");
     while (trace_size == 0) rondo_loop_run(loop, RONDO_RUN_ONCE);
     CHECK_TRACE("ETIMEDOUT");
+    rondo_loop_close_all(loop);
+    run_to_end(loop); /* comes back though the threads still wait */
+    CHECK_TRACE("ECANCELED");
+    CHECK_INT(rondo_dns_reverse(loop, &address, NULL, NULL, note_reverse, NULL), 0);
     gate_open(&g, 3);
     rondo_loop_free(loop); /* with one that waits */
     CHECK_TRACE("");
+}
+
+/* ---- many, ended at every moment ---- */
+
+enum { MANY = 400 };
+static int calls_of[MANY];
+static void count_call(rondo_loop *loop, int status, const rondo_address *addresses, size_t count,
+                       void *arg) {
+    int *calls = arg;
+    CHECK(status == 0 || status == RONDO_ECANCELED || status == RONDO_ETIMEDOUT);
+    ++*calls;
+}
+TEST(each_callback_runs_once_whenever_it_is_canceled) {
+    rondo_loop *loop = new_loop();
+    rondo_dns_request *requests[MANY];
+    resolver.addresses = "192.0.2.1 192.0.2.2";
+    for (int i = 0; i < MANY; i++) {
+        rondo_dns_lookup_options options = {.timeout_ms = i % 7 == 3};
+        CHECK_INT(rondo_dns_lookup(loop, i % 5 ? "www.example" : "127.0.0.1", 1, &options,
+                                   &requests[i], count_call, &calls_of[i]),
+                  0);
+        if (i % 3 == 1 && calls_of[i / 2] == 0) CHECK_INT(rondo_dns_cancel(requests[i / 2]), 0);
+        if (i % 4 == 2) rondo_loop_run(loop, RONDO_RUN_NOWAIT);
+    }
+    run_to_end(loop);
+    for (int i = 0; i < MANY; i++) CHECK_INT(calls_of[i], 1);
+    rondo_loop_free(loop);
+    CHECK_INT(atomic_load(&resolver.lists), 0);
 }
 
 /* ---- memory ---- */

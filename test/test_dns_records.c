@@ -196,6 +196,18 @@ TEST(compressed_names_only_point_back) {
     bytes[3] = 12;
     show_host(bytes, 4);
     CHECK_TRACE("NS/1 x.a.test");
+    /* To two that point to each other, and came before. */
+    begin("a.test", RONDO_DNS_NS);
+    dns_record(&m, "a.test", RONDO_DNS_TXT, 1);
+    at = m.len;
+    dns_u16(&m, 0xc000 | (unsigned)(at + 2));
+    dns_u16(&m, 0xc000 | (unsigned)at);
+    dns_end(&m);
+    dns_record(&m, "a.test", RONDO_DNS_NS, 1);
+    dns_u16(&m, 0xc000 | (unsigned)(at + 2));
+    dns_end(&m);
+    show(RONDO_DNS_NS);
+    CHECK_TRACE("EPROTO");
 }
 
 TEST(names_as_long_as_may_be) {

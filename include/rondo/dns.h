@@ -64,7 +64,8 @@ RONDO_API int rondo_dns_lookup(rondo_loop *loop, const char *host, uint16_t port
                                const rondo_dns_lookup_options *options,
                                rondo_dns_request **ret_request, rondo_dns_lookup_cb cb, void *arg);
 
-/* host and service are NULL unless status is 0; service is the port's name, or its number. */
+/* host and service are NULL unless status is 0; service is the port's name, or its number. status is
+ * as above, or RONDO_EPROTO: what came back is no name. */
 typedef void (*rondo_dns_reverse_cb)(rondo_loop *loop, int status, const char *host,
                                      const char *service, void *arg);
 /* The name of an IPv4 or IPv6 address, by getnameinfo(3). Returns as rondo_dns_lookup(). A name that

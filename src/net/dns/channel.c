@@ -169,13 +169,13 @@ static int error_of(int status) {
     switch (status) {
     case ARES_SUCCESS: return 0;
     case ARES_ENODATA: return RONDO_ENODATA;
-    case ARES_ENOTFOUND: return RONDO_ENOTFOUND;
     case ARES_EFORMERR: /* of the server: it did not understand us */
     case ARES_ENOTIMP:
     case ARES_ESERVFAIL: return RONDO_EDNSFAIL;
     case ARES_EREFUSED: return RONDO_EDNSREFUSED;
+    case ARES_EBADNAME: /* with a search domain behind it; it was checked without */
+    case ARES_ENOTFOUND: return RONDO_ENOTFOUND;
     case ARES_EBADQUERY:
-    case ARES_EBADNAME:
     case ARES_EBADSTR: return RONDO_EINVAL;
     case ARES_EBADRESP: return RONDO_EPROTO;
     case ARES_ECONNREFUSED: /* nobody is there */

@@ -17,7 +17,8 @@ int rondo__dns_error_from_eai(int error) {
     case EAI_FAIL: return RONDO_EDNSFAIL;
     case EAI_MEMORY: return RONDO_ENOMEM;
     case EAI_FAMILY: return RONDO_EAFNOSUPPORT;
-    case EAI_OVERFLOW: return RONDO_ENAMETOOLONG;
+    case EAI_OVERFLOW:
+        return RONDO_EPROTO; /* longer than a name can be */
     /* errno may be 0: some plug-ins of nsswitch.conf say no more than that they failed. */
     case EAI_SYSTEM: return errno > 0 ? rondo_error_from_errno(errno) : RONDO_EDNSFAIL;
 #ifdef EAI_NODATA

@@ -70,9 +70,7 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *bytes,
     if (request && status == ARES_ECONNREFUSED && ask_for_reason(self)) return;
     if (request) {
         request->asked = NULL;
-        /* While the loop is being freed nobody is called. */
-        if (status != ARES_EDESTRUCTION)
-            rondo__dns_end(&request->base, read_answer(request, self, status, bytes, len));
+        rondo__dns_end(&request->base, read_answer(request, self, status, bytes, len));
     }
     rondo__dns_channel_answered(self->channel, request != NULL);
     rondo__free(self);

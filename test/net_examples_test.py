@@ -214,6 +214,43 @@ def test_proxy_closes_the_client_when_nobody_is_there():
                     pass
 
 
+# --- nc ------------------------------------------------------------------------------------------
+
+def netcat(port, given=b"", **others):
+    return subprocess.run([os.path.join(BUILD, "examples/nc"), "127.0.0.1", str(port)], input=given,
+                          capture_output=True, timeout=LIMIT_S, **others)
+
+
+def test_nc_passes_on_the_end_of_its_input_and_prints_the_answer():
+    with Upstream() as upstream:
+        for size in (0, 5, 4 << 20):
+            done = netcat(upstream.port, pattern(size))
+            assert (done.returncode, done.stderr) == (0, b""), done.stderr
+            assert done.stdout == pattern(size), size
+
+
+def test_nc_ends_with_the_peer_though_its_input_goes_on():
+    with socket.create_server(("127.0.0.1", 0)) as server, subprocess.Popen(
+            [os.path.join(BUILD, "examples/nc"), "127.0.0.1", str(server.getsockname()[1])],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as nc:
+        connection, _ = server.accept()
+        with connection:
+            nc.stdin.write(b"anybody there?")
+            nc.stdin.flush()
+            assert connection.recv(100) == b"anybody there?"
+            connection.sendall(b"bye")
+        assert nc.wait(LIMIT_S) == 0
+        assert (nc.stdout.read(), nc.stderr.read()) == (b"bye", b"")
+
+
+def test_nc_says_once_what_failed():
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    done = netcat(port)
+    assert (done.returncode, done.stdout) == (1, b""), done
+    assert done.stderr == b"nc: 127.0.0.1: connection refused\n", done.stderr
+
+
 # --- All of them ---------------------------------------------------------------------------------
 
 def main():

@@ -146,6 +146,22 @@ TEST(a_handle_hears_only_the_groups_that_it_joined_itself) {
     end_loop(loop);
 }
 
+TEST(likewise_of_ipv6) {
+    need_ipv6_groups();
+    rondo_loop *loop = new_virtual_loop();
+    rondo_udp *one = new_member(loop, "::"), *two = rondo_udp_new(loop);
+    rondo_udp *sender = new_multicaster(loop, "::", other_interface);
+    int count = 0;
+    CHECK_INT(rondo_udp_set_reuse_address(two, true), 0);
+    CHECK_INT(rondo_udp_bind(two, "::", port_of(one)), 0);
+    rondo_udp_on_message(two, count_message, &count);
+    CHECK_INT(rondo_udp_join(one, GROUP6, other_interface, NULL), 0);
+    multicast(loop, sender, one, GROUP6, "x");
+    CHECK_TRACE("x");
+    CHECK_INT(count, 0);
+    end_loop(loop);
+}
+
 static void check_source(const char *bound, const char *group, const char *interface_name,
                          const char *source, const char *nobody_there) {
     rondo_loop *loop = new_virtual_loop();
@@ -192,6 +208,8 @@ TEST(groups_that_cannot_be_joined) {
     CHECK_INT(rondo_udp_set_multicast_interface(v4, "no-such-interface"), RONDO_ENODEV);
     faults_fail(CALL_getifaddrs, 1, EMFILE);
     CHECK_INT(rondo_udp_set_multicast_interface(v4, "127.0.0.1"), RONDO_EMFILE);
+    faults_fail(CALL_setsockopt, 1, EADDRNOTAVAIL); /* it has gone meanwhile */
+    CHECK_INT(rondo_udp_set_multicast_interface(v4, "lo"), RONDO_ENODEV);
     CHECK_INT(rondo_udp_set_multicast_interface(v4, NULL), 0);
     CHECK_INT(rondo_udp_set_multicast_interface(v6, NULL), 0);
     rondo_close(v4);
@@ -213,6 +231,30 @@ TEST(a_scope_in_the_group_is_its_interface) {
     CHECK_INT(rondo_udp_join(member, group, NULL, NULL), 0);
     multicast(loop, sender, member, group, "scoped");
     CHECK_TRACE("scoped");
+    CHECK_INT(rondo_udp_join(member, "ff12::7704%lo", NULL, NULL), 0);
+    CHECK_INT(rondo_udp_leave(member, "ff12::7704", "lo", NULL), 0);
+    end_loop(loop);
+}
+
+TEST(a_link_local_address_names_its_interface_with_and_without_scope) {
+    struct ifaddrs *entries;
+    char text[RONDO_ADDRESS_TEXT_BYTES] = "";
+    rondo_address address;
+    CHECK_INT(getifaddrs(&entries), 0);
+    for (struct ifaddrs *entry = entries; entry && !*text; entry = entry->ifa_next) {
+        if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET6) continue;
+        const struct sockaddr_in6 *name = (const struct sockaddr_in6 *)(void *)entry->ifa_addr;
+        if (!IN6_IS_ADDR_LINKLOCAL(&name->sin6_addr)) continue;
+        CHECK_INT(rondo_address_from_sockaddr(name, sizeof *name, &address), 0);
+        CHECK(rondo_address_format_host(&address, text, sizeof text) > 0);
+    }
+    freeifaddrs(entries);
+    if (!*text) SKIP("no interface here has a link-local address");
+    rondo_loop *loop = rondo_loop_new();
+    rondo_udp *udp = new_udp(loop, "::");
+    CHECK_INT(rondo_udp_join(udp, GROUP6, text, NULL), 0);
+    *strchr(text, '%') = '\0';
+    CHECK_INT(rondo_udp_join(udp, GROUP6, text, NULL), RONDO_EADDRINUSE); /* the same interface */
     end_loop(loop);
 }
 
@@ -245,6 +287,10 @@ TEST(hops_reach_the_kernel_for_the_families_that_there_are) {
     CHECK_INT(rondo_udp_set_ttl(dual, 9), 0);
     CHECK_INT(rondo_udp_set_multicast_loop(dual, false), 0);
     CHECK_INT(option_of(fd4, IPPROTO_IP, IP_MULTICAST_TTL), 0);
+    CHECK_INT(rondo_udp_set_multicast_interface(v4, "127.0.0.1"), 0); /* which is the sender's */
+    CHECK_INT(option_of(fd4, IPPROTO_IP, IP_MULTICAST_IF), htonl(INADDR_LOOPBACK));
+    CHECK_INT(rondo_udp_set_multicast_interface(v4, NULL), 0);
+    CHECK_INT(option_of(fd4, IPPROTO_IP, IP_MULTICAST_IF), 0);
     CHECK_INT(option_of(fd, IPPROTO_IP, IP_MULTICAST_TTL), 255);
     CHECK_INT(option_of(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS), 255);
     CHECK_INT(option_of(fd, IPPROTO_IP, IP_TTL), 9);

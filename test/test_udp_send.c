@@ -19,7 +19,7 @@ static int fail_over_bytes; /* EMSGSIZE for longer ones */
 static int pass_sends = -1; /* so many datagrams or runs, then EAGAIN; -1: all */
 static int fail_receive;    /* errno of every receiving */
 static int interrupt_calls; /* EINTR, so often */
-static bool no_runs, no_ipv6, no_errqueue;
+static bool no_runs, no_ipv6, no_errqueue, is_ping;
 
 static bool interrupted(void) {
     if (interrupt_calls == 0) return false;
@@ -104,6 +104,10 @@ int getsockopt(int fd, int level, int option, void *value, socklen_t *len) {
     if (no_runs && level == IPPROTO_UDP && option == UDP_SEGMENT) {
         errno = ENOPROTOOPT;
         return -1;
+    }
+    if (is_ping && level == SOL_SOCKET && option == SO_PROTOCOL) {
+        *(int *)value = IPPROTO_ICMP;
+        return 0;
     }
     return (int)syscall(SYS_getsockopt, fd, level, option, value, len);
 }
@@ -349,6 +353,54 @@ TEST(a_full_device_is_tried_again_after_a_while) {
     close(fd);
 }
 
+TEST(a_full_kernel_hides_no_errors) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_address to, gone = nobody("127.0.0.1");
+    int fd;
+    rondo_udp *udp = new_sender(loop, &fd, &to);
+    rondo_address self = to_udp(udp, "127.0.0.1");
+    CHECK_INT(send_text(udp, &self, "unread"), 1);
+    run_turns(loop, 3); /* so it isn't watched for reading any more */
+    CHECK_INT(send_text(udp, &gone, "refused"), 1);
+    run_turns(loop, 3);
+    CHECK_TRACE("");
+    pass_sends = 0;
+    CHECK_INT(send_text(udp, &to, "x"), 1);
+    run_turns(loop, 3);
+    CHECK_TRACE("ECONNREFUSED");
+    end_loop(loop);
+    close(fd);
+}
+
+TEST(without_memory_to_watch_it_is_tried_again) {
+    enum { HANDLES = 40 };
+    rondo_address to;
+    int fd = new_socket("127.0.0.1", &to), bytes = 1 << 20, failures = 0;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    for (long n = 0;; n++) {
+        rondo_loop *loop = new_virtual_loop();
+        rondo_udp *handles[HANDLES];
+        for (int i = 0; i < HANDLES; i++) {
+            handles[i] = new_udp(loop, "127.0.0.1");
+            rondo_loop_run(loop, RONDO_RUN_NOWAIT); /* one at a time: libev's arrays stay small */
+        }
+        for (int i = 0; i < HANDLES; i++) CHECK_INT(send_text(handles[i], &to, "x"), 1);
+        pass_sends = 0;
+        harness_fail_alloc_after(n);
+        run_turns(loop, 1);
+        bool failed = harness_alloc_failed();
+        harness_fail_alloc_after(-1);
+        pass_sends = -1;
+        check_idle(loop);
+        for (int i = 0; i < HANDLES; i++) CHECK_INT(figures_of(handles[i]).messages_out, 1);
+        end_loop(loop);
+        if (!failed) break;
+        failures++;
+    }
+    CHECK(failures > 0);
+    close(fd);
+}
+
 TEST(one_flush_is_bounded) {
     rondo_loop *loop = rondo_loop_new();
     rondo_address to;
@@ -398,6 +450,22 @@ TEST(one_that_fails_takes_no_other_with_it) {
             close(fd);
         }
     }
+}
+
+TEST(one_that_fails_on_a_connected_handle_was_for_its_peer) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_address to;
+    int fd;
+    rondo_udp *udp = new_sender(loop, &fd, &to);
+    rondo_udp_off_error(udp, note_udp_error, NULL);
+    rondo_udp_on_error(udp, note_error_to, &to);
+    CHECK_INT(rondo_udp_connect(udp, &to), 0);
+    CHECK_INT(send_text(udp, NULL, "x"), 1);
+    fail_send[0] = fail_send[1] = EPERM;
+    run_turns(loop, 2);
+    CHECK_TRACE("EPERM:right");
+    end_loop(loop);
+    close(fd);
 }
 
 TEST(a_broadcast_must_be_allowed) {
@@ -453,6 +521,40 @@ TEST(closing_at_the_first_of_several_errors) {
 static void send_again(rondo_udp *udp, int error, const rondo_address *to, void *arg) {
     note("%s", rondo_error_name(error));
     if (++*(int *)arg < 3) CHECK_INT(send_text(udp, to, "again"), 1);
+}
+
+TEST(closing_at_an_error_ends_the_reading_of_errors) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_address gone = nobody("127.0.0.1"), broadcast = address_of("127.255.255.255", 9);
+    for (int i = 0; i < 2; i++) {
+        rondo_udp *udp = new_udp(loop, "127.0.0.1");
+        rondo_udp_on_error(udp, close_at_it, NULL);
+        send_numbered(udp, &gone, 3);
+        if (i) CHECK_INT(send_text(udp, &broadcast, "x"), 1);
+        forget_calls();
+        run_turns(loop, 3);
+        CHECK_TRACE(i ? "EACCES" : "ECONNREFUSED");
+        CHECK_INT(calls.errqueue, i ? 0 : 1);
+    }
+    end_loop(loop);
+}
+
+TEST(an_error_queue_is_read_only_when_there_is_reason_to) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_address to, gone = nobody("127.0.0.1");
+    int fd;
+    rondo_udp *udp = new_sender(loop, &fd, &to);
+    send_numbered(udp, &gone, 2);
+    check_idle(loop);
+    CHECK_TRACE("ECONNREFUSED ECONNREFUSED");
+    rondo_udp_set_high_water(udp, 1, 1000);
+    forget_calls();
+    CHECK_INT(send_text(udp, &to, "x"), 0);
+    check_idle(loop);
+    CHECK_TRACE("drain");
+    CHECK_INT(calls.errqueue, 0);
+    end_loop(loop);
+    close(fd);
 }
 
 TEST(sending_from_the_error_callback) {
@@ -599,6 +701,37 @@ TEST(a_burst_is_received_in_one_call) {
     close(fd);
 }
 
+TEST(full_batches_are_read_on_and_that_is_all) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_udp *udp = new_udp(loop, "127.0.0.1");
+    rondo_address self = to_udp(udp, "127.0.0.1"), from;
+    int fd = new_socket("127.0.0.1", &from), count = 0;
+    rondo_udp_on_message(udp, count_message, &count);
+    run_turns(loop, 1);
+    forget_calls();
+    socket_send_burst(fd, &self, 128);
+    run_turns(loop, 1);
+    CHECK_INT(count, 128);
+    CHECK_INT(calls.recvmmsg, 3);
+    CHECK_INT(calls.errqueue, 0);
+    end_loop(loop);
+    close(fd);
+}
+
+TEST(several_batches_do_not_fill_the_queue_with_their_answers) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_udp *udp = new_udp(loop, "127.0.0.1");
+    rondo_address self = to_udp(udp, "127.0.0.1"), from;
+    int fd = new_socket("127.0.0.1", &from);
+    rondo_udp_on_message(udp, reply, udp);
+    CHECK_INT(rondo_udp_set_high_water(udp, 5000, 5000), 0); /* 64 of them, and not 100 */
+    socket_send_burst(fd, &self, 100);
+    run_turns(loop, 1);
+    CHECK_INT(figures_of(udp).messages_out, 100);
+    end_loop(loop);
+    close(fd);
+}
+
 TEST(answers_to_one_batch_leave_in_one_call) {
     rondo_loop *loop = rondo_loop_new();
     rondo_udp *udp = new_udp(loop, "127.0.0.1"), *other = new_udp(loop, "127.0.0.1");
@@ -717,7 +850,28 @@ TEST(a_run_is_no_longer_than_the_kernel_takes) {
     close(fd);
 }
 
-static void check_refused_runs(int error, int tried_again_at) {
+TEST(what_leaves_as_runs_comes_as_few) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_udp *joined = new_udp(loop, "127.0.0.1"), *single = rondo_udp_new(loop);
+    rondo_udp *sender = new_udp(loop, "127.0.0.1");
+    int count = 0;
+    CHECK_INT(rondo_udp_set_max_bytes(single, 2000), 0);
+    CHECK_INT(rondo_udp_bind(single, "127.0.0.1", 0), 0);
+    rondo_address to_joined = to_udp(joined, "127.0.0.1"), to_single = to_udp(single, "127.0.0.1");
+    rondo_udp_on_message(joined, count_message, &count);
+    rondo_udp_on_message(single, count_message, &count);
+    send_equal(sender, &to_joined, 100, 10);
+    run_turns(loop, 1);
+    CHECK_INT(count, 100);
+    CHECK_INT(calls.recvmmsg, 1); /* two places of 64 */
+    send_equal(sender, &to_single, 100, 10);
+    run_turns(loop, 1);
+    CHECK_INT(count, 200);
+    CHECK_INT(calls.recvmmsg, 3);
+    end_loop(loop);
+}
+
+static void check_refused_runs(int error, bool tries_smaller) {
     rondo_loop *loop = new_virtual_loop();
     rondo_address to;
     int fd;
@@ -732,15 +886,15 @@ static void check_refused_runs(int error, int tried_again_at) {
     run_turns(loop, 2);
     CHECK_INT(calls.runs, 0); /* never again at that size */
     check_arrived(fd, 5, 2000);
-    const int sizes[] = {1452, 1232, 1232};
-    for (int i = 0; i < 3; i++) {
+    const int sizes[] = {1452, 1452, 1232, 1232};
+    for (int i = 0; i < 4; i++) {
         forget_calls();
         send_equal(udp, &to, 5, (size_t)sizes[i]);
         run_turns(loop, 2);
-        CHECK_INT(calls.runs, i < tried_again_at ? 1 : 0);
+        CHECK_INT(calls.runs, tries_smaller && i % 2 == 0 ? 1 : 0);
         check_arrived(fd, 5, (size_t)sizes[i]);
     }
-    CHECK_INT(figures_of(udp).messages_out, 25);
+    CHECK_INT(figures_of(udp).messages_out, 30);
     CHECK_INT(figures_of(udp).failed, 0);
     check_idle(loop);
     CHECK_TRACE("");
@@ -749,10 +903,10 @@ static void check_refused_runs(int error, int tried_again_at) {
 }
 
 TEST(refused_runs_leave_one_by_one) {
-    check_refused_runs(EIO, 0);
-    check_refused_runs(ENOPROTOOPT, 0);
-    check_refused_runs(EINVAL, 2); /* maybe the size: smaller ones are tried, in two steps */
-    check_refused_runs(EMSGSIZE, 2);
+    check_refused_runs(EIO, false);
+    check_refused_runs(ENOPROTOOPT, false);
+    check_refused_runs(EINVAL, true); /* maybe the size: smaller ones are tried, in two steps */
+    check_refused_runs(EMSGSIZE, true);
 }
 
 TEST(a_run_that_fails_otherwise_is_tried_one_by_one_this_time) {
@@ -850,6 +1004,41 @@ TEST(closing_while_the_kernel_is_full) {
 static void close_at_drain(rondo_udp *udp, void *arg) {
     note("drain");
     rondo_close(udp);
+}
+
+TEST(closing_leaves_nothing_that_could_run) {
+    const int errors[] = {EPERM, ENOBUFS};
+    for (int i = 0; i < 2; i++) {
+        rondo_loop *loop = rondo_loop_new();
+        rondo_address to;
+        int fd;
+        rondo_udp *udp = new_sender(loop, &fd, &to);
+        send_numbered(udp, &to, 1);
+        fail_send[0] = fail_send[1] = errors[i];
+        rondo_loop_run(loop, RONDO_RUN_NOWAIT); /* the failure is told in the next turn */
+        if (i == 0) {                           /* at once, from a call */
+            fail_send[0] = fail_send[1] = EPERM;
+            rondo_udp_try_send(udp, &to, rondo_slice_text("x"));
+        }
+        trace_size = 0;
+        rondo_close(udp);
+        rondo__loop_verify(loop);
+        memset(fail_send, 0, sizeof fail_send);
+        run_all(loop);
+        rondo_loop_free(loop);
+        close(fd);
+    }
+}
+
+TEST(a_ping_socket_is_no_udp_socket) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_udp *udp = rondo_udp_new(loop);
+    rondo_address address;
+    int fd = new_socket("127.0.0.1", &address);
+    is_ping = true;
+    CHECK_INT(rondo_udp_open(udp, fd), RONDO_ENOTSUP);
+    end_loop(loop);
+    close(fd);
 }
 
 TEST(closing_at_drain) {

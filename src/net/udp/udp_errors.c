@@ -36,7 +36,7 @@ static const rondo__event drain_event = {"udp.drain", drain_thunk};
 void rondo__udp_tell_error(rondo_udp *udp, int error, const rondo_address *to) {
     rondo_address peer;
     struct payload what = {error, to && to->len > 0 ? to : NULL};
-    if (rondo__handle_closing(&udp->base)) return;
+    RONDO_ASSERT(!rondo__handle_closing(&udp->base));
     if (!what.to && rondo__socket_name(udp->fd, true, &peer) == 0) what.to = &peer;
     if (rondo__emit(&udp->base, &udp->on[RONDO__UDP_ERROR], RONDO__UDP_ERROR, &error_event,
                     &what) == 0)
@@ -78,7 +78,7 @@ void rondo__udp_note_failed(rondo_udp *udp, int error, const rondo__udp_item *it
 
 static void tell_failed(rondo_udp *udp) {
     rondo_address to;
-    /* Those that fail from now on wait for the next time. */
+    /* Those that fail from now on wait for the next time, which the failure asks for. */
     for (size_t left = udp->failed.count; left > 0 && udp->failed.count > 0; left--) {
         const rondo__udp_item *item = rondo__udp_queue_oldest(&udp->failed);
         int error = item->note;
@@ -94,13 +94,10 @@ void rondo__udp_report(rondo_loop *loop, rondo__task *news) {
     tell_failed(udp);
     if (rondo__handle_closing(&udp->base)) return;
     if (udp->flags & RONDO__UDP_TROUBLE) rondo__udp_take_errors(udp);
-    if (rondo__handle_closing(&udp->base)) return;
+    /* From here on a handle that was closed has nothing left, and says nothing. */
     if ((udp->flags & RONDO__UDP_NEED_DRAIN) && udp->out.count == 0) {
         udp->flags &= ~(uint32_t)RONDO__UDP_NEED_DRAIN;
         rondo__emit(&udp->base, &udp->on[RONDO__UDP_DRAIN], RONDO__UDP_DRAIN, &drain_event, NULL);
-        if (rondo__handle_closing(&udp->base)) return;
     }
     rondo__udp_deliver_held(udp);
-    if (rondo__handle_closing(&udp->base)) return;
-    if (udp->failed.count > 0) rondo__udp_report_later(udp);
 }

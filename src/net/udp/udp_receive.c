@@ -110,10 +110,11 @@ static void hold(rondo_udp *udp, const rondo_udp_message *message) {
         udp->figures.dropped++;
 }
 
-/* Delivers it, or keeps it. */
+/* Delivers it, or keeps it: then all that come behind it in the batch are kept too, since nobody
+ * runs in between who could want them again. */
 static void take(rondo_udp *udp, rondo_udp_message *message) {
     if (rondo__handle_closing(&udp->base)) return;
-    if (udp->held.count == 0 && rondo__udp_wants(udp) && budget_left(udp) > 0)
+    if (rondo__udp_wants(udp) && budget_left(udp) > 0)
         tell(udp, message);
     else
         hold(udp, message);
@@ -172,13 +173,16 @@ static void pause_reading(rondo_udp *udp) {
 static void receive_some(rondo_udp *udp) {
     uint32_t left;
     int failures = 0;
+    bool any = false;
     while (rondo__udp_wants(udp) && udp->held.count == 0 && (left = budget_left(udp)) > 0) {
         int most = left < RONDO__UDP_BATCH ? (int)left : RONDO__UDP_BATCH;
         int count = receive_batch(udp, most);
         if (count >= 0) {
             if (count < most) break;
+            any = true;
             continue;
         }
+        if (count == RONDO_EAGAIN && any) break;
         /* Readable, and nothing to read: the socket has errors of the network, and said one of them
          * in place of a datagram, or to the call that sent last. */
         if (rondo__udp_take_errors(udp) == 0 && count != RONDO_EAGAIN)

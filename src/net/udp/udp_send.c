@@ -95,7 +95,7 @@ int rondo_udp_send(rondo_udp *udp, const rondo_address *to, rondo_slice data) {
     status = rondo__udp_queue_add(&udp->out, rondo__udp_net(udp), target.len > 0 ? &target : NULL,
                                   data, 0);
     if (status < 0) return status;
-    if (!(udp->flags & RONDO__UDP_BLOCKED)) rondo__flush_later(udp->base.loop, &udp->flush);
+    rondo__flush_later(udp->base.loop, &udp->flush);
     if (rondo__udp_cost(&udp->out) < udp->mark) return 1;
     udp->flags |= RONDO__UDP_NEED_DRAIN;
     return 0;

@@ -114,11 +114,17 @@ RONDO_API bool rondo_is_paused(const rondo_stream *stream);
  * that error). It uses the streams' own pipe machinery, not their listeners: `data` listeners of
  * src still see every chunk, `drain` of dst is for those who write themselves. While something is
  * piped into a stream, the end of its peer does not end it: a client may send FIN behind its
- * request and still get the answer. dst's hard cap is not applied; at most one read goes over the
- * mark. Returns 0, RONDO_ECLOSED, RONDO_EPIPE when dst has ended, RONDO_EBUSY when src is piped
+ * request and still get the answer. dst's hard cap is not applied; at most what
+ * moves at once goes over the mark (256 KiB). Bytes that nobody looks at move inside the kernel
+ * (splice(2)) once there are many; a `data` listener, or TLS at either end, has them read. Files are
+ * sent with rondo_write_file(). Returns 0, RONDO_ECLOSED, RONDO_EPIPE when dst has ended, RONDO_EBUSY when src is piped
  * already, RONDO_EINVAL for src == dst (use it twice for both directions) or streams of two loops,
  * RONDO_ENOMEM. */
 RONDO_API int rondo_pipe(rondo_stream *src, rondo_stream *dst);
+/* Undoes it: what was read goes on to dst, nothing more will, and neither of them is ended or closed.
+ * src stops reading unless somebody else wants its bytes. 0, RONDO_ENOENT when src is not piped,
+ * RONDO_ECLOSED, RONDO_ENOMEM (it is undone; rondo_resume() tries again). */
+RONDO_API int rondo_unpipe(rondo_stream *src);
 
 typedef struct rondo_stream_figures {
     uint64_t bytes_in, bytes_out;

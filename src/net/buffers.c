@@ -4,6 +4,7 @@
  */
 #include "net/buffers.h"
 
+#include "net/socket.h"
 #include "net/write_queue.h"
 
 static void pool_init(rondo__spares *pool, size_t size, unsigned limit) {
@@ -17,12 +18,31 @@ static void pool_fini(rondo__spares *pool) {
     RONDO_ASSERT(!pool->first);
 }
 
+int rondo__net_get_pipe(rondo__net *net, int ret_fds[2]) {
+    if (net->spare_pipe_count == 0) return rondo__socket_new_pipe(RONDO__SPLICE_BYTES, ret_fds);
+    memcpy(ret_fds, net->spare_pipes[--net->spare_pipe_count], sizeof *net->spare_pipes);
+    return 0;
+}
+
+static void close_pipe(const int fds[2]) {
+    rondo__socket_close(fds[0]);
+    rondo__socket_close(fds[1]);
+}
+
+void rondo__net_put_pipe(rondo__net *net, const int fds[2], bool empty) {
+    if (empty && net->spare_pipe_count < RONDO__SPARE_PIPES)
+        memcpy(net->spare_pipes[net->spare_pipe_count++], fds, sizeof *net->spare_pipes);
+    else
+        close_pipe(fds);
+}
+
 static void net_free(rondo_loop *loop, rondo__at_free *at_free) {
     rondo__net *net = RONDO__OF(at_free, rondo__net, at_free);
     for (size_t i = 0; i < net->fd_count; i++) RONDO_ASSERT(net->fds[i] == RONDO__NOBODY);
     pool_fini(&net->blocks);
     pool_fini(&net->segments);
     pool_fini(&net->outs);
+    while (net->spare_pipe_count > 0) close_pipe(net->spare_pipes[--net->spare_pipe_count]);
     rondo__free(net->fds);
     rondo__free(net->crowds);
     rondo__loop_set_part(loop, RONDO__PART_NET, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the streams of a loop share, so that an idle connection owns no buffer: one receive buffer,
- * and bounded free lists of write blocks, segments and queues, so that a steady state allocates
- * nothing. Also to whom each descriptor belongs. Internal.
+ * and bounded free lists of write blocks, segments, queues and kernel pipes, so that a steady state
+ * allocates nothing. Also to whom each descriptor belongs. Internal.
  */
 #ifndef RONDO__BUFFERS_H
 #define RONDO__BUFFERS_H
@@ -15,11 +15,14 @@
 
 #define RONDO__RECEIVE_BYTES ((size_t)64 * 1024)
 #define RONDO__BLOCK_BYTES ((size_t)16 * 1024) /* with its header */
+/* What one splice moves at most, and the size that is asked for a kernel pipe. */
+#define RONDO__SPLICE_BYTES ((size_t)256 * 1024)
 
 /* How many of each are kept when they are free. */
 #define RONDO__SPARE_BLOCKS 64
 #define RONDO__SPARE_SEGMENTS 256
 #define RONDO__SPARE_OUTS 256
+#define RONDO__SPARE_PIPES 8 /* kernel pipes, two descriptors each */
 
 typedef struct rondo__spares {
     void *first; /* a free item's first word points to the next one */
@@ -64,6 +67,8 @@ typedef struct rondo__net {
     size_t fd_count;
     rondo__crowd *crowds; /* [id - RONDO__CROWD_LEAST] */
     size_t crowd_count;
+    int spare_pipes[RONDO__SPARE_PIPES][2]; /* empty ones */
+    unsigned spare_pipe_count;
     char receive[RONDO__RECEIVE_BYTES];
 } rondo__net;
 
@@ -73,6 +78,11 @@ rondo__net *rondo__net_make(rondo_loop *loop);
 static inline rondo__net *rondo__net_of(const rondo_loop *loop) {
     return (rondo__net *)rondo__loop_part(loop, RONDO__PART_NET);
 }
+
+/* A kernel pipe to splice through: 0 or an error. Given back empty, it is kept for the next one;
+ * with bytes in it, it is closed. */
+int rondo__net_get_pipe(rondo__net *net, int ret_fds[2]);
+void rondo__net_put_pipe(rondo__net *net, const int fds[2], bool empty);
 
 /* Notes that fd belongs to a handle of this loop: 0 or RONDO_ENOMEM. */
 int rondo__net_claim(rondo__net *net, int fd);

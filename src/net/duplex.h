@@ -61,8 +61,9 @@ enum {
     RONDO__NEED_DRAIN = 1 << 10, /* a write said 0 */
     RONDO__FAILED = 1 << 11,     /* `error` is to be emitted, nothing else */
     RONDO__HALF_OPEN = 1 << 12,
-    RONDO__OPENING = 1 << 13,    /* it connects or shakes hands: BLOCKED too, and reads nothing */
-    RONDO__TRANSPORTED = 1 << 14 /* extra->transport moves its bytes */
+    RONDO__OPENING = 1 << 13,     /* it connects or shakes hands: BLOCKED too, and reads nothing */
+    RONDO__TRANSPORTED = 1 << 14, /* extra->transport moves its bytes */
+    RONDO__BULK = 1 << 15         /* the pipe that leads on moves its bytes inside the kernel */
 };
 
 /* Whoever opens the stream: connect.c, and a server for the handshakes of what it accepts. With
@@ -82,6 +83,8 @@ typedef struct rondo__opening {
 typedef struct rondo__pipe {
     rondo_stream *src, *dst;
     rondo__list link; /* in dst's extra->sources */
+    int full_reads;   /* in a row; negative: so many more before it matters */
+    int small_splices;
 } rondo__pipe;
 
 typedef struct rondo__terminal rondo__terminal; /* tty/terminal.c */
@@ -95,6 +98,7 @@ typedef struct rondo__stream_extra {
     rondo__alarm read_alarm, write_alarm; /* see timeouts.c */
     rondo__pipe *pipe;                    /* of which the stream is the source */
     rondo__list sources;                  /* pipes of which it is the destination */
+    bool no_splice;                       /* to it */
     const rondo__transport *transport;
     void *transport_state;
     rondo__opening *opening;
@@ -267,6 +271,10 @@ static inline bool rondo__pipe_leads_in(const rondo_stream *stream) {
 }
 void rondo__pipe_data(rondo_stream *src, rondo_slice chunk);
 void rondo__pipe_end(rondo_stream *src);
+/* A source that is RONDO__BULK: moves bytes to the queue of its destination, as rondo__out_splice().
+ * If there were some, the second one follows. */
+int64_t rondo__pipe_splice(rondo_stream *src);
+void rondo__pipe_spliced(rondo_stream *src, size_t count);
 /* Whether a source of dst is held until dst's queue is empty; it is: they go on. */
 bool rondo__pipe_waits(const rondo_stream *dst);
 void rondo__pipe_drained(rondo_stream *dst);

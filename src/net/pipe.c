@@ -3,15 +3,29 @@
  * One stream into another. A pipe is told by its two streams, not by their listeners, what happens
  * to them. It lasts until its source ends, or either of them fails or closes; both forget it before
  * anything is done to the other, so that two pipes in a ring can't chase each other.
+ *
+ * Bytes that nobody looks at stay in the kernel: from the source into a kernel pipe, which is a
+ * segment of the destination's queue like any other (write_queue.c) and leaves in its turn. So order,
+ * backpressure, figures, the end and every way to fail are those of the queue. A source that is a
+ * file has its place there too, as a RONDO__SEGMENT_FILE.
  */
 #include <rondo/handle.h>
 
 #include "loop/memory.h"
 #include "net/duplex.h"
 
+/* Bytes are copied until so many reads in a row have filled the buffer: splicing costs a few calls
+ * more for each lot, and is worth them only when it is large. So many small splices in a row, and
+ * they are copied again. */
+#define FULL_READS 2
+#define SMALL_SPLICES 4
+#define SMALL_BYTES ((size_t)32 * 1024)
+/* How many full reads more it takes after splicing was impossible. */
+#define PATIENCE 64
+
 static void unlink_pipe(rondo__pipe *pipe) {
     pipe->src->extra->pipe = NULL;
-    pipe->src->flags &= ~(uint32_t)RONDO__HELD;
+    pipe->src->flags &= ~(uint32_t)(RONDO__HELD | RONDO__BULK);
     rondo__list_remove(&pipe->link);
     rondo__free(pipe);
 }
@@ -37,8 +51,7 @@ int rondo_pipe(rondo_stream *src, rondo_stream *dst) {
     }
     rondo__pipe *pipe = rondo__alloc(sizeof *pipe);
     if (!pipe) return RONDO_ENOMEM;
-    pipe->src = src;
-    pipe->dst = dst;
+    *pipe = (rondo__pipe){.src = src, .dst = dst};
     bool wanted = rondo__stream_wants(src);
     rondo__list_init(&pipe->link);
     rondo__list_push_back(&dst->extra->sources, &pipe->link);
@@ -48,9 +61,67 @@ int rondo_pipe(rondo_stream *src, rondo_stream *dst) {
     return status;
 }
 
+int rondo_unpipe(rondo_stream *src) {
+    RONDO__CHECK_STREAM(src);
+    if (rondo__stream_dead(src)) return RONDO_ECLOSED;
+    if (!rondo__pipe_leads_on(src)) return RONDO_ENOENT;
+    bool wanted = rondo__stream_wants(src);
+    unlink_pipe(src->extra->pipe);
+    return rondo__stream_rewatch(src, wanted);
+}
+
+/* ---- inside the kernel ---- */
+
+/* Nobody sees the bytes, and nothing has to be done to them. */
+static bool can_splice(const rondo__pipe *pipe) {
+    const rondo_stream *src = pipe->src, *dst = pipe->dst;
+    return !((src->flags | dst->flags) & RONDO__TRANSPORTED) && !(dst->flags & RONDO__ENDED) &&
+           !dst->extra->no_splice && !rondo__heard(&src->on[RONDO__STREAM_DATA]);
+}
+
+static void notice_read(rondo__pipe *pipe, size_t bytes) {
+    if (bytes == RONDO__RECEIVE_BYTES)
+        pipe->full_reads++;
+    else if (pipe->full_reads > 0)
+        pipe->full_reads = 0;
+    if (pipe->full_reads < FULL_READS || !can_splice(pipe)) return;
+    pipe->small_splices = 0;
+    pipe->src->flags |= RONDO__BULK;
+}
+
+static void read_again(rondo__pipe *pipe, int full_reads) {
+    pipe->full_reads = full_reads;
+    pipe->src->flags &= ~(uint32_t)RONDO__BULK;
+}
+
+int64_t rondo__pipe_splice(rondo_stream *src) {
+    rondo__pipe *pipe = src->extra->pipe;
+    if (!can_splice(pipe)) {
+        read_again(pipe, 0);
+        return RONDO_ENOTSUP;
+    }
+    int64_t count = rondo__out_splice(pipe->dst, src->fd);
+    if (count == RONDO_ENOTSUP) read_again(pipe, -PATIENCE);
+    /* It may be the kernel pipe that is full: then the source stays readable, and must be held. */
+    if (count == RONDO_EAGAIN && rondo__queued(pipe->dst) > 0) src->flags |= RONDO__HELD;
+    return count;
+}
+
+void rondo__pipe_spliced(rondo_stream *src, size_t count) {
+    rondo__pipe *pipe = src->extra->pipe;
+    rondo_stream *dst = pipe->dst;
+    pipe->small_splices = count < SMALL_BYTES ? pipe->small_splices + 1 : 0;
+    if (pipe->small_splices == SMALL_SPLICES) read_again(pipe, 0);
+    if (!(dst->flags & RONDO__BLOCKED)) rondo__stream_send(dst, NULL);
+    if (!rondo__stream_dead(dst) && !rondo__stream_below_mark(dst)) src->flags |= RONDO__HELD;
+}
+
+/* ---- what the source tells ---- */
+
 void rondo__pipe_data(rondo_stream *src, rondo_slice chunk) {
     if (!rondo__pipe_leads_on(src)) return;
     rondo_stream *dst = src->extra->pipe->dst;
+    notice_read(src->extra->pipe, chunk.len);
     if (dst->flags & RONDO__ENDED) { /* not by the pipe: it goes on to write what it has */
         unlink_pipe(src->extra->pipe);
         rondo__stream_fail(src, RONDO_EPIPE);

@@ -72,21 +72,18 @@ static void look_at_peer(rondo_stream *stream) {
     }
 }
 
-/* Tells of what was read; false when that was nothing, and reading is over for now. */
-static bool take(rondo_stream *stream, char *buffer, int64_t count) {
-    if (count == RONDO_EAGAIN) return false;
-    if (count < 0) {
-        rondo__stream_fail(stream, (int)count);
-    } else if (count == 0) {
+/* There was nothing: not now, for good, or it has failed. */
+static void read_nothing(rondo_stream *stream, int64_t count) {
+    if (count == 0)
         at_end(stream);
-    } else {
-        stream->bytes_in += (uint64_t)count;
-        rondo__stream_touch(stream);
-        if (stream->extra) rondo__timeouts_read(stream);
-        rondo__stream_tell_data(stream, rondo_slice_of(buffer, (size_t)count));
-        return true;
-    }
-    return false;
+    else if (count != RONDO_EAGAIN)
+        rondo__stream_fail(stream, (int)count);
+}
+
+static inline void count_read(rondo_stream *stream, int64_t count) {
+    stream->bytes_in += (uint64_t)count;
+    rondo__stream_touch(stream);
+    if (stream->extra) rondo__timeouts_read(stream);
 }
 
 static uint64_t budget_of(const rondo_stream *stream, size_t size) {
@@ -94,15 +91,37 @@ static uint64_t budget_of(const rondo_stream *stream, size_t size) {
     return rondo_loop_budget(stream->base.loop, RONDO_BUDGET_read_bytes);
 }
 
+/* Bytes that nobody has to see, from one stream to another. False: they have to be read. */
+static bool splice_some(rondo_stream *stream) {
+    int64_t count = rondo__pipe_splice(stream);
+    if (count == RONDO_ENOTSUP) return false;
+    if (count > 0) {
+        count_read(stream, count);
+        rondo__pipe_spliced(stream, (size_t)count);
+    } else {
+        read_nothing(stream, count);
+    }
+    return true;
+}
+
 static void read_some(rondo_stream *stream) {
     const rondo__transport *transport = rondo__transport_of(stream);
     char *buffer = rondo__net_of(stream->base.loop)->receive;
-    size_t size = stream->extra ? stream->extra->read_most : RONDO__RECEIVE_BYTES;
+    size_t size = RONDO__RECEIVE_BYTES;
     uint64_t total = 0;
+    if (stream->extra) {
+        if ((stream->flags & RONDO__BULK) && splice_some(stream)) return;
+        size = stream->extra->read_most;
+    }
     do {
         int64_t count = transport ? transport->read(stream, buffer, size)
                                   : rondo__socket_read(stream->fd, buffer, size);
-        if (!take(stream, buffer, count)) return;
+        if (count <= 0) {
+            read_nothing(stream, count);
+            return;
+        }
+        count_read(stream, count);
+        rondo__stream_tell_data(stream, rondo_slice_of(buffer, (size_t)count));
         if (!transport && (size_t)count < size) return;
         total += (uint64_t)count;
     } while (rondo__stream_wants(stream) && total < budget_of(stream, size));

@@ -18,7 +18,7 @@ struct batch {
     int count;
     uint64_t bytes; /* in all */
     size_t direct;  /* of the direct bytes, the last pieces if any */
-    bool file_next; /* a file that is sent by itself comes behind */
+    bool more_next; /* something that is sent by itself comes behind */
 };
 
 /* Adds a piece, cut to what the batch may still take; how much of it that was. */
@@ -45,7 +45,7 @@ static void add_direct(struct batch *batch, const rondo__direct *direct, int64_t
     }
 }
 
-/* What is queued up to the first file, then the direct bytes. */
+/* What is queued up to the first that is not in memory, then the direct bytes. */
 static void gather(rondo_stream *stream, const rondo__direct *direct, int64_t budget,
                    struct batch *batch) {
     rondo__segment *before = NULL, *next = stream->out ? stream->out->first : NULL;
@@ -53,16 +53,18 @@ static void gather(rondo_stream *stream, const rondo__direct *direct, int64_t bu
     batch->bytes = 0;
     batch->direct = 0;
     while (next && batch->count < PIECES && batch->bytes < (uint64_t)budget) {
-        if (next->kind == RONDO__SEGMENT_FILE) {
+        if (next->kind >= RONDO__SEGMENT_FILE) {
             /* When this fails, what is before it is sent first, and then it is the file's turn. */
-            if (!is_small(next) || rondo__out_load_file(stream, before, next) < 0) break;
+            if (next->kind != RONDO__SEGMENT_FILE || !is_small(next) ||
+                rondo__out_load_file(stream, before, next) < 0)
+                break;
             next = before ? before->next : stream->out->first;
         }
         add_piece(batch, next->at, next->left, budget);
         before = next;
         next = next->next;
     }
-    batch->file_next = next && next->kind == RONDO__SEGMENT_FILE;
+    batch->more_next = next && next->kind >= RONDO__SEGMENT_FILE;
     if (!next && direct) add_direct(batch, direct, budget);
 }
 
@@ -85,7 +87,7 @@ static int64_t move_file(rondo_stream *stream, const rondo__segment *file, uint6
 /* Sends a batch: how much of it left. */
 static int64_t send_batch(rondo_stream *stream, rondo__direct *direct, struct batch *batch) {
     int flags = (stream->flags & RONDO__SOCKET ? 0 : RONDO__SEND_PIPE) |
-                (batch->file_next ? RONDO__SEND_MORE : 0);
+                (batch->more_next ? RONDO__SEND_MORE : 0);
     int64_t sent = write_pieces(stream, batch->pieces, batch->count, flags);
     if (sent <= 0) return sent;
     uint64_t queued = batch->bytes - batch->direct;
@@ -113,6 +115,21 @@ static int64_t send_file(rondo_stream *stream, int64_t budget) {
     if (sent == 0) return RONDO_EIO; /* the file has become shorter */
     if (sent > 0) rondo__out_advance_file(stream, (uint64_t)sent);
     return sent;
+}
+
+/* The kernel pipe at the front of the queue: how much of it left, or 0 when it was read instead. */
+static int64_t send_pipe(rondo_stream *stream, int64_t budget) {
+    const rondo__segment *pipe = stream->out->first;
+    size_t want = pipe->left < (uint64_t)budget ? (size_t)pipe->left : (size_t)budget;
+    int64_t sent = rondo__transport_of(stream)
+                       ? RONDO_EINVAL
+                       : rondo__socket_splice_out(stream->fd, pipe->pipe.fds[0], want);
+    if (sent == RONDO_EINVAL || sent == RONDO_ENOSYS) {
+        stream->extra->no_splice = true;
+        return rondo__out_load_pipe(stream);
+    }
+    if (sent > 0) rondo__out_advance(stream, (size_t)sent);
+    return sent == 0 ? RONDO_EAGAIN : sent;
 }
 
 /* Waits until the fd is writable. */
@@ -182,7 +199,8 @@ static int send_all(rondo_stream *stream, rondo__direct *direct) {
         if (budget <= 0) return RONDO_EAGAIN;
         gather(stream, direct, budget, &batch);
         if (batch.count == 0) {
-            sent = send_file(stream, budget);
+            bool file = stream->out->first->kind == RONDO__SEGMENT_FILE;
+            sent = file ? send_file(stream, budget) : send_pipe(stream, budget);
         } else {
             sent = send_batch(stream, direct, &batch);
             want = (int64_t)batch.bytes;
@@ -215,7 +233,7 @@ static int push_on(rondo_stream *stream) {
 void rondo__stream_send(rondo_stream *stream, rondo__direct *direct) {
     RONDO_ASSERT(!rondo__stream_dead(stream));
     const rondo__segment *first = stream->out ? stream->out->first : NULL;
-    bool is_one = first && !first->next && first->kind != RONDO__SEGMENT_FILE && !direct &&
+    bool is_one = first && !first->next && first->kind < RONDO__SEGMENT_FILE && !direct &&
                   first->left <= (uint64_t)FLUSH_BYTES;
     int status = push_on(stream);
     if (status == 0) status = is_one ? send_one(stream, first) : send_all(stream, direct);

@@ -3,7 +3,7 @@
  * System calls that move bytes through sockets and pipes, and those of their birth and end. See
  * socket.h.
  */
-#define _GNU_SOURCE /* SOCK_NONBLOCK */
+#define _GNU_SOURCE /* SOCK_NONBLOCK, splice, pipe2 */
 #include "net/socket.h"
 
 #include <fcntl.h>
@@ -21,8 +21,8 @@
 
 /* ---- SIGPIPE ---- */
 
-/* Sockets are asked for no signal by MSG_NOSIGNAL. write(2) and sendfile(2) have no such flag:
- * there the signal is blocked for the time of the call and taken back if it was raised. Two cheap
+/* Sockets are asked for no signal by MSG_NOSIGNAL. write(2), sendfile(2) and splice(2) have no such
+ * flag: there the signal is blocked for the time of the call and taken back if it was raised. Two cheap
  * system calls more; setting SIG_IGN for good would change the program's and its children's
  * signals. */
 typedef struct sigpipe_guard {
@@ -116,6 +116,40 @@ int64_t rondo__socket_sendfile(int fd, int file, uint64_t offset, uint64_t len) 
 #else
     (void)fd, (void)file, (void)offset, (void)len;
     return RONDO_ENOSYS; /* the caller reads and writes instead */
+#endif
+}
+
+int rondo__socket_new_pipe(size_t bytes, int ret_fds[2]) {
+    if (pipe2(ret_fds, O_CLOEXEC | O_NONBLOCK) < 0) return rondo__socket_failure();
+#if defined(F_SETPIPE_SZ)
+    /* Refused to a user who has very many of them: then it is smaller. */
+    fcntl(ret_fds[1], F_SETPIPE_SZ, (int)bytes);
+#endif
+    return 0;
+}
+
+int64_t rondo__socket_splice_in(int fd, int pipe, size_t len) {
+#if defined(__linux__)
+    ssize_t moved;
+    RONDO__RETRY(moved, splice(fd, NULL, pipe, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+    return moved < 0 ? rondo__socket_failure() : moved;
+#else
+    (void)fd, (void)pipe, (void)len;
+    return RONDO_ENOSYS; /* the caller reads and writes instead */
+#endif
+}
+
+int64_t rondo__socket_splice_out(int fd, int pipe, size_t len) {
+#if defined(__linux__)
+    sigpipe_guard guard;
+    ssize_t moved;
+    guard_sigpipe(&guard);
+    RONDO__RETRY(moved, splice(pipe, NULL, fd, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+    unguard_sigpipe(&guard, moved < 0 ? errno == EPIPE : (size_t)moved < len);
+    return moved < 0 ? rondo__socket_failure() : moved;
+#else
+    (void)fd, (void)pipe, (void)len;
+    return RONDO_ENOSYS;
 #endif
 }
 

@@ -35,6 +35,13 @@ int64_t rondo__socket_write(int fd, const struct iovec *iov, int count, int flag
 /* File bytes to a socket or pipe. 0 at the end of the file, RONDO_EINVAL or RONDO_ENOSYS when this
  * pair of files (or this system) can't. */
 int64_t rondo__socket_sendfile(int fd, int file, uint64_t offset, uint64_t len);
+/* A pipe to splice through, non-blocking; fds[0] is its reading end. Its size is a wish. */
+int rondo__socket_new_pipe(size_t bytes, int ret_fds[2]);
+/* Moves bytes into such a pipe, or out of it, without copying them. The count may be short. Into:
+ * RONDO_EAGAIN also when the pipe is full, 0 at the end. RONDO_EINVAL or RONDO_ENOSYS when this fd
+ * (or this system) can't. */
+int64_t rondo__socket_splice_in(int fd, int pipe, size_t len);
+int64_t rondo__socket_splice_out(int fd, int pipe, size_t len);
 /* pread(2), for where sendfile can't or isn't worth it. */
 int64_t rondo__socket_read_file(int file, void *buffer, size_t size, uint64_t offset);
 

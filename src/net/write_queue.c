@@ -208,6 +208,40 @@ int rondo__out_file(rondo_stream *stream, int fd, uint64_t offset, uint64_t len,
     return 0;
 }
 
+int64_t rondo__out_splice(rondo_stream *stream, int fd) {
+    rondo__out *out = stream->out;
+    int fds[2];
+    if (out && out->first) { /* one kernel pipe for a queue is enough */
+        if (out->last->kind != RONDO__SEGMENT_PIPE) return RONDO_ENOTSUP;
+        int64_t more = rondo__socket_splice_in(fd, out->last->pipe.fds[1], RONDO__SPLICE_BYTES);
+        if (more <= 0) return more;
+        out->last->left += (uint64_t)more;
+        out->queued += (size_t)more;
+        return more;
+    }
+    rondo__net *net = rondo__net_of(stream->base.loop);
+    rondo__segment *segment = new_segment(stream, RONDO__SEGMENT_PIPE, 0);
+    if (!segment) return RONDO_ENOTSUP;
+    int64_t count = rondo__net_get_pipe(net, fds);
+    if (count < 0) {
+        count = RONDO_ENOTSUP;
+    } else {
+        count = rondo__socket_splice_in(fd, fds[1], RONDO__SPLICE_BYTES);
+        if (count <= 0) rondo__net_put_pipe(net, fds, true);
+        if (count == RONDO_EINVAL || count == RONDO_ENOSYS || count == RONDO_ENOMEM)
+            count = RONDO_ENOTSUP;
+    }
+    if (count > 0) {
+        segment->left = (uint64_t)count;
+        memcpy(segment->pipe.fds, fds, sizeof fds);
+        append(stream->out, segment);
+    } else {
+        rondo__spares_put(&net->segments, segment);
+        rondo__out_tidy(stream);
+    }
+    return count;
+}
+
 /* ---- filling in place ---- */
 
 char *rondo__stream_reserve(rondo_stream *stream, size_t want) {
@@ -261,6 +295,8 @@ static void finish_segment(rondo_stream *stream, rondo__segment *segment, int st
     } else {
         if (segment->kind == RONDO__SEGMENT_FILE && segment->file.own_fd)
             rondo__socket_close(segment->file.fd);
+        if (segment->kind == RONDO__SEGMENT_PIPE)
+            rondo__net_put_pipe(net, segment->pipe.fds, segment->left == 0);
         rondo__spares_put(&net->segments, segment);
     }
 }
@@ -328,6 +364,37 @@ int rondo__out_load_file(rondo_stream *stream, rondo__segment *before, rondo__se
     if (whole && out->last == file) out->last = block;
     if (whole) finish_segment(stream, file, 0);
     return 0;
+}
+
+static int read_pipe(int pipe, rondo__segment *block, uint64_t left) {
+    size_t want = left < RONDO__BLOCK_ROOM ? (size_t)left : RONDO__BLOCK_ROOM;
+    while (block->left < want) {
+        int64_t count =
+            rondo__socket_read(pipe, block->bytes + block->left, want - (size_t)block->left);
+        if (count <= 0) return RONDO_EIO; /* they were there */
+        block->left += (uint64_t)count;
+    }
+    block->copy.filled = want;
+    return 0;
+}
+
+int rondo__out_load_pipe(rondo_stream *stream) {
+    rondo__out *out = stream->out;
+    rondo__segment *pipe = out->first, *blocks = new_blocks(out->net, (size_t)pipe->left);
+    if (!blocks) return RONDO_ENOMEM;
+    RONDO_ASSERT(pipe->kind == RONDO__SEGMENT_PIPE);
+    int status = 0;
+    rondo__segment *after = pipe->next, *last = NULL;
+    out->first = blocks;
+    for (rondo__segment *block = blocks; block; block = block->next) {
+        if (status == 0) status = read_pipe(pipe->pipe.fds[0], block, pipe->left);
+        pipe->left -= status == 0 ? block->left : 0;
+        last = block;
+    }
+    last->next = after;
+    if (!after) out->last = last;
+    finish_segment(stream, pipe, status);
+    return status;
 }
 
 void rondo__out_drop(rondo_stream *stream, int status) {

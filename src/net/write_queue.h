@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A stream's write queue: segments, oldest first, of copied bytes, lent memory and pieces of files.
+ * A stream's write queue: segments, oldest first, of copied bytes, lent memory, pieces of files, and
+ * bytes that stay in the kernel.
  * A stream has one only while something is queued or to be given back. Internal.
  */
 #ifndef RONDO__WRITE_QUEUE_H
@@ -17,13 +18,14 @@
 typedef enum rondo__segment_kind {
     RONDO__SEGMENT_COPY, /* a block of the pool */
     RONDO__SEGMENT_LENT,
-    RONDO__SEGMENT_FILE
+    RONDO__SEGMENT_FILE, /* this and what follows is not in memory */
+    RONDO__SEGMENT_PIPE  /* a kernel pipe with bytes in it */
 } rondo__segment_kind;
 
 typedef struct rondo__segment {
     struct rondo__segment *next; /* first: see rondo__spares */
     rondo__segment_kind kind;
-    const char *at; /* the next byte to send; not of files */
+    const char *at; /* the next byte to send, in memory */
     uint64_t left;  /* bytes still to send */
     union {
         struct {
@@ -42,6 +44,9 @@ typedef struct rondo__segment {
             bool own_fd;
             bool no_sendfile; /* refused for this file */
         } file;
+        struct {
+            int fds[2];
+        } pipe;
     };
     char bytes[]; /* of copies only */
 } rondo__segment;
@@ -75,6 +80,14 @@ int rondo__out_copy_direct(rondo_stream *stream, const rondo__direct *direct);
 int rondo__out_lend(rondo_stream *stream, void *data, size_t len, rondo_release_cb release,
                     void *arg);
 int rondo__out_file(rondo_stream *stream, int fd, uint64_t offset, uint64_t len, bool own_fd);
+
+/* Moves bytes from a descriptor into a kernel pipe at the end of the queue: how many, 0 at the end,
+ * RONDO_EAGAIN (there are none; or the pipe that is there is full, if anything is queued), an error.
+ * RONDO_ENOTSUP: it has to be done by reading. */
+int64_t rondo__out_splice(rondo_stream *stream, int fd);
+/* Reads the bytes of the kernel pipe at the front into memory, for where they can't be spliced to. 0
+ * or an error, which may have lost some. */
+int rondo__out_load_pipe(rondo_stream *stream);
 
 /* Takes len bytes off the front of the queue: they are sent. Not of files. */
 void rondo__out_advance(rondo_stream *stream, size_t len);

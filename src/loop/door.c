@@ -100,7 +100,7 @@ static void drain_ticks(rondo_loop *loop) {
     loop->ready_ns = ready_ns;
 }
 
-void rondo__settle(rondo_loop *loop) {
+void rondo__settle_now(rondo_loop *loop) {
     if (loop->depth > 0 || !loop->front.running) return;
     if (loop->corked == 0) {
         for (rondo__list *link; (link = rondo__list_pop_front(&loop->flushes));) {

@@ -116,7 +116,10 @@ void rondo__poll_wait(rondo_loop *loop, uint64_t timeout_ns);
 
 /* door.c */
 /* Flush, then ticks: after each item that the loop dispatches. */
-void rondo__settle(rondo_loop *loop);
+void rondo__settle_now(rondo_loop *loop);
+static inline void rondo__settle(rondo_loop *loop) { /* some ten times a turn, mostly for nothing */
+    if (!rondo__list_empty(&loop->flushes) || loop->ticks.live > 0) rondo__settle_now(loop);
+}
 
 /* clock.c */
 uint64_t rondo__clock_ns(void);

@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "net/dns/request.h"
+
 /* What the system's resolver does; set before it is asked, or under its gate. */
 static struct {
     atomic_int calls, lists; /* lists: handed out and not freed */
@@ -393,6 +395,23 @@ TEST(cancel_wins_over_an_answer_that_nobody_has_seen) {
     run_to_end(loop);
     CHECK_TRACE("number ECANCELED failed 127.0.0.2:7 third ECANCELED");
     rondo_loop_free(loop);
+}
+
+TEST(a_request_that_is_forgotten_calls_nobody) {
+    rondo_loop *loop = new_loop();
+    gate g;
+    gate_init(&g);
+    rondo__dns_forget(ask(loop, "127.0.0.1", "number", 0)); /* its answer waits already */
+    resolver.gate = &g;
+    rondo_dns_request *request = ask(loop, "slow.example", "slow", 5);
+    gate_wait_entered(&g, 1);
+    rondo__dns_forget(request);
+    run_to_end(loop);
+    start_timer(loop, 10, note_timer, "later");
+    run_to_end(loop);
+    CHECK_TRACE("later");
+    gate_open(&g, 1);
+    end_loop(loop);
 }
 
 static rondo_dns_request *itself;

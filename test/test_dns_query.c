@@ -40,9 +40,10 @@ static void note_query(rondo_loop *loop, int status, const rondo_dns_record *rec
     show_records(records, count);
 }
 
-/* What a test wants to be asked of `server`. */
+/* What a test wants to be asked of `server`. Who counts what arrives there must not ask again only
+ * because the machine is busy. */
 static rondo_dns_query_options options(void) {
-    return (rondo_dns_query_options){.servers = server.address, .try_ms = 50, .no_search = true};
+    return (rondo_dns_query_options){.servers = server.address, .try_ms = 5000, .no_search = true};
 }
 
 static rondo_dns_request *ask(rondo_loop *loop, const char *name, rondo_dns_type type,
@@ -181,8 +182,10 @@ TEST(thousands_of_addresses_are_cut) {
 
 TEST(a_lost_packet_is_sent_again) {
     dns_server_start(&server, NULL);
-    query("drop.test", RONDO_DNS_A, "A/300 192.0.2.1:0 A/60 192.0.2.2:0");
-    CHECK_INT(atomic_load(&server.udp_count), 2);
+    rondo_dns_query_options how = options();
+    how.try_ms = 100;
+    query_with("drop.test", RONDO_DNS_A, &how, "A/300 192.0.2.1:0 A/60 192.0.2.2:0");
+    CHECK(atomic_load(&server.udp_count) >= 2);
     dns_server_stop(&server);
 }
 
@@ -297,6 +300,7 @@ static void query_two(const char *first, const char *second, const char *want) {
     snprintf(both, sizeof both, "%s,%s", server.address, other.address);
     rondo_dns_query_options how = options();
     how.servers = both;
+    if (strcmp(first, "silent") == 0) how.try_ms = 100;
     query_with("a.test", RONDO_DNS_NS, &how, want);
     CHECK(atomic_load(&server.udp_count) > 0);
     CHECK_INT(atomic_load(&other.udp_count) > 0,
@@ -719,7 +723,8 @@ static void sweep(const char *name, bool tcp, bool strict) {
         rondo_loop *loop = new_loop();
         rondo_dns_query_options how = options();
         how.tcp = tcp;
-        how.try_ms = 30;
+        how.try_ms = strict ? 5000 : 100;
+        how.tries = 10;
         harness_fail_alloc_after(n);
         int error = rondo_dns_query(loop, name, RONDO_DNS_MX, &how, NULL, note_query, NULL);
         if (error == 0) run_to_end(loop);

@@ -283,6 +283,44 @@ TEST(other_classes_and_counts_that_lie) {
     m.bytes[5] = 2;
     show(RONDO_DNS_A);
     CHECK_TRACE("EPROTO ENODATA EPROTO EPROTO");
+    begin("a.test", RONDO_DNS_A);
+    m.len -= 2; /* half a question */
+    show(RONDO_DNS_A);
+    CHECK_TRACE("EPROTO");
+}
+
+TEST(labels_of_no_known_kind) { /* 01 and 10 in front: RFC 6891, 5 */
+    static const unsigned kinds[] = {64, 65, 128, 191};
+    char label[200];
+    memset(label, 'a', sizeof label);
+    for (int i = 0; i < 4; i++) {
+        begin("a.test", RONDO_DNS_A);
+        dns_record(&m, "a.test", RONDO_DNS_CNAME, 1);
+        size_t at = m.len;
+        dns_label(&m, label, kinds[i]);
+        dns_u8(&m, 0);
+        dns_end(&m);
+        char owner[16];
+        snprintf(owner, sizeof owner, ">%zu", at);
+        dns_record(&m, owner, RONDO_DNS_A, 1);
+        dns_bytes(&m, "abcd", 4);
+        dns_end(&m);
+        show(RONDO_DNS_A);
+    }
+    CHECK_TRACE("EPROTO EPROTO EPROTO EPROTO");
+}
+
+TEST(a_pointer_to_a_pointer) {
+    char owner[16];
+    begin("a.test", RONDO_DNS_A);
+    dns_record(&m, ">12", RONDO_DNS_CNAME, 9);
+    snprintf(owner, sizeof owner, ">%zu", m.len);
+    dns_name(&m, "b>12");
+    dns_end(&m);
+    dns_address(&m, owner, 1, "192.0.2.1");
+    dns_address(&m, owner, 1, "192.0.2.2");
+    show(RONDO_DNS_A);
+    CHECK_TRACE("A/1 192.0.2.1:0 A/1 192.0.2.2:0");
 }
 
 /* ---- much ---- */

@@ -125,7 +125,7 @@ static bool read_record(const message *in, size_t *at, record *ret_record) {
 /* A name that the data of a record ends with. */
 static bool read_last_name(const message *in, const record *of, size_t offset, name *ret_name) {
     size_t at = of->at + offset;
-    return of->len >= offset && read_name(in, &at, ret_name) && at == of->at + of->len;
+    return read_name(in, &at, ret_name) && at == of->at + of->len;
 }
 
 /* ---- what is asked for ---- */

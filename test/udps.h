@@ -114,6 +114,10 @@ TRACE_CALLBACK note_error_to(rondo_udp *udp, int error, const rondo_address *to,
     bool right = to && rondo_address_equal(to, arg);
     note("%s%s", rondo_error_name(error), right ? ":right" : to ? ":wrong" : ":none");
 }
+/* Answers with the same, by the handle that is arg. */
+TRACE_CALLBACK reply(rondo_udp *udp, const rondo_udp_message *message, void *arg) {
+    CHECK_INT(rondo_udp_send(arg, message->from, message->data), 1);
+}
 TRACE_CALLBACK note_udp_drain(rondo_udp *udp, void *arg) { note("drain"); }
 
 /* Runs turns until so many datagrams have come, or it takes too long. */

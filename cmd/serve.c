@@ -12,17 +12,22 @@
 
 const char serve_help[] =
     "usage: rondo serve [DIR] [--host ADDRESS] [--port PORT] [--quiet]\n"
+    "       rondo serve [DIR] --unix PATH [--quiet]\n"
     "\n"
     "Serves the files beneath DIR (default: the current directory) over HTTP.\n"
     "\n"
     "  --host ADDRESS  where to listen, a numeric address or localhost (default 127.0.0.1;\n"
     "                  0.0.0.0 or :: to be reached from other machines)\n"
     "  --port PORT     0 to 65535 (default 8080); 0 takes a free one\n"
+    "  --unix PATH     listen on a Unix socket instead (@NAME: an abstract one); the umask says\n"
+    "                  who may connect, and a socket that a dead server left is replaced\n"
     "  --quiet         print the line that says where it listens, and nothing else\n"
     "\n"
-    "The first line printed is `listening on http://ADDRESS:PORT/`, once connections are\n"
-    "accepted. Then one line for each request: method, target, status, octets of the answer's\n"
-    "body, milliseconds until the answer was ready to be sent.\n"
+    "With none of these three, a socket that a service manager passes ($LISTEN_FDS) is used.\n"
+    "\n"
+    "The first line printed is `listening on http://ADDRESS:PORT/`, or `listening on unix:PATH`,\n"
+    "once connections are accepted. Then one line for each request: method, target, status,\n"
+    "octets of the answer's body, milliseconds until the answer was ready to be sent.\n"
     "\n"
     "A directory is answered with its index.html. Names that begin with a dot are not\n"
     "served, and symbolic links only if they stay within DIR.\n"
@@ -35,8 +40,7 @@ const char serve_help[] =
 
 typedef struct options {
     const char *directory; /* NULL: not given */
-    const char *host;
-    unsigned port;
+    listen_options where;
     bool quiet;
     bool help;
 } options;
@@ -53,12 +57,13 @@ typedef struct serve {
 
 /* ---- the command line ---- */
 
-static bool parse_port(const char *text, unsigned *ret_port) {
+static bool parse_port(const char *text, listen_options *ret) {
     char *end;
     unsigned long port = strtoul(text, &end, 10);
 
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || port > 65535) return false;
-    *ret_port = (unsigned)port;
+    ret->port = (uint16_t)port;
+    ret->has_port = true;
     return true;
 }
 
@@ -84,11 +89,12 @@ static int take_value(int argc, char **argv, int *at, const char *name, const ch
 /* Reads one option. Returns EXIT_OK or EXIT_USAGE. */
 static int parse_option(int argc, char **argv, int *at, options *ret) {
     const char *port = NULL;
-    int taken = take_value(argc, argv, at, "--host", &ret->host);
+    int taken = take_value(argc, argv, at, "--host", &ret->where.host);
 
+    if (taken == 0) taken = take_value(argc, argv, at, "--unix", &ret->where.path);
     if (taken == 0) taken = take_value(argc, argv, at, "--port", &port);
     if (taken < 0) return EXIT_USAGE;
-    if (port != NULL && !parse_port(port, &ret->port)) {
+    if (port != NULL && !parse_port(port, &ret->where)) {
         complain("'%s' is no port; give a number from 0 (any free one) to 65535", port);
         return EXIT_USAGE;
     }
@@ -120,6 +126,10 @@ static int parse(int argc, char **argv, options *ret) {
         }
     }
     if (ret->directory == NULL) ret->directory = ".";
+    if (ret->where.path != NULL && (ret->where.host != NULL || ret->where.has_port)) {
+        complain("--unix takes the place of --host and --port; give only one of them");
+        return EXIT_USAGE;
+    }
     return EXIT_OK;
 }
 
@@ -137,51 +147,6 @@ static int open_directory(serve *s) {
     default: complain("can't open the directory '%s': %s", name, rondo_error_text(error)); break;
     }
     return EXIT_RUNTIME;
-}
-
-static int start_listening(serve *s) {
-    const char *host = s->options.host;
-    unsigned port = s->options.port;
-    int error = rondo_http_server_listen(s->server, host, (uint16_t)port);
-
-    switch (error) {
-    case 0: return EXIT_OK;
-    case RONDO_EINVAL:
-        complain("'%s' is no address; give a numeric one (127.0.0.1, ::1, 0.0.0.0) or localhost",
-                 host);
-        return EXIT_USAGE;
-    case RONDO_EADDRINUSE:
-        complain("port %u of %s is in use; choose another with --port, or a free one with "
-                 "--port 0",
-                 port, host);
-        break;
-    case RONDO_EADDRNOTAVAIL:
-        complain("this machine has no address %s; see: ip address", host);
-        break;
-    case RONDO_EACCES:
-        complain("no permission to listen on port %u; choose one from 1024 on with --port", port);
-        break;
-    default: complain("can't listen on %s port %u: %s", host, port, rondo_error_text(error)); break;
-    }
-    return EXIT_RUNTIME;
-}
-
-static int announce(const serve *s) {
-    char address[64] = "";
-    unsigned port = rondo_http_server_port(s->server);
-
-    rondo_http_server_address(s->server, address, sizeof address);
-    printf("listening on http://%s/\n", address);
-    if (!s->options.quiet) {
-        bool any = strncmp(address, "0.0.0.0:", 8) == 0 || strncmp(address, "[::]:", 5) == 0;
-        printf("serving '%s'; try: curl -i http://", s->options.directory);
-        if (any)
-            printf("127.0.0.1:%u/\n", port);
-        else
-            printf("%s/\n", address);
-        printf("Ctrl-C stops it\n");
-    }
-    return flush_stdout();
 }
 
 /* ---- running ---- */
@@ -242,15 +207,15 @@ static int run(serve *s) {
     status = open_directory(s);
     if (status == EXIT_OK) {
         rondo_http_server_on_request(s->server, on_request, s);
-        status = start_listening(s);
+        status = listen_somewhere(s->server, &s->options.where);
     }
-    if (status == EXIT_OK) status = announce(s);
+    if (status == EXIT_OK) status = announce(s->server, s->options.directory, s->options.quiet);
     if (status == EXIT_OK) rondo_loop_run(s->loop, RONDO_RUN_ALL);
     return status;
 }
 
 int serve_main(int argc, char **argv) {
-    serve s = {.options = {.host = "127.0.0.1", .port = 8080}};
+    serve s = {0};
     int status = parse(argc, argv, &s.options);
 
     if (status != EXIT_OK) return status;

@@ -265,6 +265,86 @@ def test_hosts(root):
         same(served.get("/a.txt")[0], 200)
 
 
+def get_by_path(path):
+    """The status of a request on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(LIMIT_S)
+        connection.connect(path)
+        connection.sendall(b"GET /a.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        return parse(read_all(connection))[0]
+
+
+def start(*args, **options):
+    """A server that does not listen on TCP; returns it and the line that says where it does."""
+    process = subprocess.Popen([RONDO, "serve", "--quiet", *args], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **options)
+    return process, process.stdout.readline().decode().rstrip("\n")
+
+
+def stop(process, signum=signal.SIGINT):
+    process.send_signal(signum)
+    process.communicate(timeout=LIMIT_S)
+    return process.returncode
+
+
+def test_unix_socket(root):
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "x.sock")
+        process, intro = start(root, "--unix", path)
+        same(intro, "listening on unix:" + path)
+        same(get_by_path(path), 200)
+        refused(1, "in use", "serve", root, "--unix", path)
+        same(stop(process, signal.SIGKILL), -signal.SIGKILL)
+        assert os.path.exists(path)
+        process, _ = start(root, "--unix=" + path)  # takes the place of the dead one
+        same(get_by_path(path), 200)
+        same(stop(process), 0)
+        same(os.listdir(directory), [])
+        with open(path, "w"):
+            pass
+        refused(1, "in use", "serve", root, "--unix", path)
+        assert os.path.exists(path)
+        refused(1, "can't listen", "serve", root, "--unix", os.path.join(directory, "a", "b"))
+    name = f"rondo-test-{os.getpid()}"
+    process, intro = start(root, "--unix", "@" + name)
+    same(intro, "listening on unix:@" + name)
+    same(get_by_path("\0" + name), 200)
+    same(stop(process), 0)
+
+
+def test_unix_socket_wrong_usage(root):
+    refused(2, "no path", "serve", root, "--unix", "")
+    refused(2, "too long", "serve", root, "--unix", "x" * 200)
+    refused(2, "--unix needs a value", "serve", root, "--unix")
+    refused(2, "only one of them", "serve", root, "--unix", "x", "--port", "80")
+    refused(2, "only one of them", "serve", root, "--host", "::1", "--unix", "x")
+
+
+ACTIVATE = """
+import os, socket, sys
+listener = socket.socket(fileno=int(sys.argv[1]))
+os.dup2(listener.detach(), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="web")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_socket_activation(root):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        host, port = listener.getsockname()
+        fd = listener.fileno()
+        process = subprocess.Popen(
+            [sys.executable, "-c", ACTIVATE, str(fd), RONDO, "serve", "--quiet", root],
+            pass_fds=[fd], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        same(process.stdout.readline().decode(), f"listening on http://{host}:{port}/\n")
+        with socket.create_connection((host, port), LIMIT_S) as connection:
+            connection.sendall(b"GET /a.txt HTTP/1.0\r\n\r\n")
+            same(parse(read_all(connection))[0], 200)
+        same(stop(process), 0)
+
+
 def test_current_directory(root):
     with Served("--quiet", lines=1, cwd=root) as served:
         same(served.get("/a.txt")[2], b"0123456789")

@@ -351,7 +351,9 @@ TEST(out_of_memory_is_a_drop) {
     rondo_loop *loop = new_virtual_loop();
     rondo_server *server = new_server(loop);
     close(join(loop, server)); /* whatever is made once is there */
+    run_turns(loop, 3);
     CHECK_TRACE("connection");
+    CHECK_FIGURES(server, 1, 0, 0, 0);
     int a = harness_connect(rondo_server_port(server));
     harness_fail_alloc_after(0);
     run_turns(loop, 1);

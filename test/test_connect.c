@@ -521,15 +521,3 @@ TEST(out_of_memory_at_every_place) {
         if (!failed) break;
     }
 }
-
-/* ---- TLS ---- */
-
-TEST(tls_is_not_there) {
-    rondo_loop *loop = rondo_loop_new();
-    rondo_connect_options options = {
-        .host = "127.0.0.1", .port = 1, .tls = (rondo_tls_context *)(void *)loop};
-    listen_to(rondo_connect_with(loop, &options));
-    run_all(loop);
-    CHECK_TRACE("ENOSYS close");
-    rondo_loop_free(loop);
-}

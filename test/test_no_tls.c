@@ -34,6 +34,11 @@ TEST(every_function_says_that_it_is_not_built_in) {
     CHECK_INT(rondo_tls_peer_text(stream, RONDO_TLS_PEM, text, sizeof text), RONDO_ENOSYS);
     CHECK_STR(rondo_tls_error_text(stream), "Rondo was built without OpenSSL");
     rondo_tls_context_free(context);
+    rondo_connect_options options = {.host = "127.0.0.1", .port = 1, .tls = (void *)loop};
+    rondo_stream *connecting = rondo_connect_with(loop, &options);
+    rondo_stream_on_error(connecting, note_error, NULL);
+    run_turns(loop, 1);
+    CHECK_TRACE("ENOSYS");
     close(fd);
     end_loop(loop);
 }

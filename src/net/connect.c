@@ -19,6 +19,7 @@
 #include "net/dns/request.h"
 #include "net/duplex.h"
 #include "net/tcp.h"
+#include "net/tls/tls.h"
 
 #define DEFAULT_TIMEOUT_MS 60000
 #define DEFAULT_DELAY_MS 250 /* RFC 8305, 8 */
@@ -144,7 +145,9 @@ static int begin(connecting *self, const rondo_connect_options *options) {
     bool named;
     int status = find_target(options, &target, &named);
     if (status == 0) status = find_local(self, options);
-    if (status == 0 && options->tls) status = RONDO_ENOSYS;
+    if (status == 0 && options->tls)
+        status = rondo__tls_start_client(self->stream, options->tls,
+                                         options->tls_name ? options->tls_name : options->host);
     if (status < 0) return status;
     if (named) {
         if (options->family == RONDO_FAMILY_UNIX) return RONDO_EINVAL;

@@ -56,12 +56,16 @@ static void at_end(rondo_stream *stream) {
     rondo__stream_report_later(stream);
 }
 
+static int peek(rondo_stream *stream) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    if (transport) return transport->peek ? transport->peek(stream) : 1;
+    return stream->flags & RONDO__SOCKET ? rondo__socket_peek(stream->fd) : 1;
+}
+
 /* Something came that nobody asked for. If the connection failed, or ended before anybody began to
  * read, that is told now; bytes, and an end behind them, are left alone until they are wanted. */
 static void look_at_peer(rondo_stream *stream) {
-    /* What a transport's bytes mean can't be seen by a look at the first. */
-    bool socket = (stream->flags & RONDO__SOCKET) && !rondo__transport_of(stream);
-    int status = socket ? rondo__socket_peek(stream->fd) : 1;
+    int status = peek(stream);
     if (status == RONDO_EAGAIN) return;
     if (status < 0) {
         rondo__stream_fail(stream, status);

@@ -20,6 +20,9 @@ typedef struct rondo__transport {
     const char *name;
     /* Bytes read, 0 at the end, RONDO_EAGAIN, an error. */
     int64_t (*read)(rondo_stream *stream, void *buffer, size_t size);
+    /* Whether there is something to read, without taking it: 1, 0 at the end, RONDO_EAGAIN, an error.
+     * For streams that nobody reads. NULL: that can't be told. */
+    int (*peek)(rondo_stream *stream);
     /* Bytes taken, RONDO_EAGAIN, an error. flags of rondo__socket_write(). */
     int64_t (*write)(rondo_stream *stream, const struct iovec *iov, int count, int flags);
     /* As rondo__socket_sendfile(). NULL: files are read and written. */

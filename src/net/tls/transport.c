@@ -51,6 +51,22 @@ static int64_t tls_read(rondo_stream *stream, void *buffer, size_t size) {
     return sent < 0 && count == RONDO_EAGAIN ? sent : count;
 }
 
+/* Tickets are taken in though nobody reads: closing with something unread would be a reset, which may
+ * take what we have sent with it. */
+static int tls_peek(rondo_stream *stream) {
+    rondo__tls *tls = rondo__tls_of(stream);
+    size_t count;
+    char byte;
+    if (tls->flags & RONDO__TLS_LATER) return 1;
+    tls->flags &= ~(uint32_t)(RONDO__TLS_DRY | RONDO__TLS_DATA_DRY);
+    rondo__tls_enter(tls);
+    int result = SSL_peek_ex(tls->ssl, &byte, 1, &count);
+    int status = result == 1 ? 1 : rondo__tls_failure(tls, result);
+    int sent = rondo__tls_leave(tls);
+    if (status == RONDO_EAGAIN) tls->flags |= RONDO__TLS_DRY;
+    return sent < 0 && status == RONDO_EAGAIN ? sent : status;
+}
+
 static bool tls_pending(const rondo_stream *stream) {
     const rondo__tls *tls = rondo__tls_of(stream);
     if (tls->flags & RONDO__TLS_LATER) return true;
@@ -181,6 +197,7 @@ static void tls_free(rondo_stream *stream) { rondo__tls_free(rondo__tls_of(strea
 const rondo__transport rondo__tls_transport = {
     .name = "tls",
     .read = tls_read,
+    .peek = tls_peek,
     .write = tls_write,
     .sendfile = tls_sendfile,
     .flush = tls_flush,

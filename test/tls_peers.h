@@ -14,7 +14,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include "net/duplex.h"
+#include "net/tls/internal.h"
 
 #define DAY 86400L
 

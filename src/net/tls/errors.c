@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * OpenSSL's errors as codes and words. Its queue has the reason first and the consequences behind
- * it, so the oldest entry is the one to tell.
+ * it: of those that TLS itself reports the oldest is the one to tell, else the oldest of all.
  */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -115,8 +115,15 @@ static int tell_protocol(rondo__tls *tls, unsigned long error) {
     return RONDO_ETLS;
 }
 
+static unsigned long find_reason(void) {
+    unsigned long first = ERR_peek_error(), next;
+    while ((next = ERR_get_error()))
+        if (ERR_GET_LIB(next) == ERR_LIB_SSL) return next;
+    return first;
+}
+
 static int tell(rondo__tls *tls, int kind) {
-    unsigned long error = ERR_peek_error();
+    unsigned long error = find_reason();
     if (tls->error < 0) {
         rondo__tls_say(tls, "%s", rondo_error_text(tls->error));
         return tls->error;

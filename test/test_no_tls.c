@@ -29,6 +29,7 @@ TEST(every_function_says_that_it_is_not_built_in) {
     CHECK_INT(rondo_tls_set_resumption(context, false), RONDO_ENOSYS);
     CHECK_INT(rondo_tls_set_ticket_key(context, pem), RONDO_ENOSYS);
     CHECK_INT(rondo_tls_set_kernel(context, true), RONDO_ENOSYS);
+    CHECK_INT(rondo_server_set_tls(NULL, context), RONDO_ENOSYS);
     CHECK_INT(rondo_tls_start(stream, context, "a"), RONDO_ENOSYS);
     CHECK_INT(rondo_tls_get_info(stream, &info), RONDO_ENOSYS);
     CHECK_INT(rondo_tls_peer_text(stream, RONDO_TLS_PEM, text, sizeof text), RONDO_ENOSYS);

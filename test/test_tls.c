@@ -60,6 +60,22 @@ TEST(what_is_written_before_the_handshake_waits_for_it) {
     couple_fini(&it);
 }
 
+/* OpenSSL's socket BIO begins with descriptor 0 and would close it. */
+TEST(the_descriptors_of_others_stay_open) {
+    couple it;
+    int zero = open("/dev/null", O_RDONLY);
+    CHECK(zero >= 0);
+    CHECK_INT(dup2(zero, 0), 0);
+    close(zero);
+    start_couple(&it);
+    CHECK(fcntl(0, F_GETFD) >= 0);
+    rondo_connect_options options = {.host = "127.0.0.1", .port = 1, .tls = it.asking};
+    rondo_stream *never = rondo_connect_with(it.loop, &options);
+    rondo_close(never);
+    couple_fini(&it);
+    CHECK(fcntl(0, F_GETFD) >= 0);
+}
+
 /* ---- ends ---- */
 
 TEST(end_is_close_notify_and_then_fin) {

@@ -45,8 +45,8 @@ RONDO_API const char *rondo_tls_context_error(const rondo_tls_context *context);
 
 /* What follows changes what connections get from then on; those there are keep what they have until
  * they close. All return 0; RONDO_ENOMEM; or, with words in rondo_tls_context_error(), RONDO_EINVAL
- * for an argument that can't be, RONDO_ENOENT, RONDO_EACCES ... for a file, RONDO_ECERT for what is
- * no certificate or key, or not of each other; and have changed nothing then. */
+ * for what can't be, also what is no certificate or key or not of each other, and RONDO_ENOENT,
+ * RONDO_EACCES ... for a file; and have changed nothing then. Files are read at once. */
 
 /* A certificate, the intermediate ones behind it, and its private key, as PEM. A server needs one
  * and may have many, for many names (and an RSA and an EC one for the same): by the name that the
@@ -99,6 +99,11 @@ RONDO_API int rondo_tls_set_ticket_key(rondo_tls_context *context, rondo_slice k
 RONDO_API int rondo_tls_set_kernel(rondo_tls_context *context, bool on);
 
 /* ---- servers and streams ---- */
+
+/* Connections that the server accepts from now on shake hands before `connection` is emitted; those
+ * that fail are told as `drop`. NULL: no more. 0, RONDO_EINVAL (a client's context, or one without
+ * a certificate), RONDO_ENOMEM, RONDO_ECLOSED. */
+RONDO_API int rondo_server_set_tls(rondo_server *server, rondo_tls_context *context);
 
 /* Turns an open stream into one with TLS, as the role of the context says; `connect` is emitted when
  * the handshake is done, and what is written in between waits. name: whom the server's certificate

@@ -22,7 +22,7 @@ static int read_certificates(rondo__tls_identity *identity, BIO *pem, const char
                              rondo__tls_report *report) {
     X509 *next;
     identity->leaf = PEM_read_bio_X509(pem, NULL, NULL, NULL);
-    if (!identity->leaf) return rondo__tls_complain_ssl(report, RONDO_ECERT, what);
+    if (!identity->leaf) return rondo__tls_complain_ssl(report, RONDO_EINVAL, what);
     while ((next = PEM_read_bio_X509(pem, NULL, NULL, NULL))) {
         if (!identity->chain) identity->chain = sk_X509_new_null();
         if (!identity->chain || sk_X509_push(identity->chain, next) <= 0) {
@@ -31,7 +31,7 @@ static int read_certificates(rondo__tls_identity *identity, BIO *pem, const char
         }
     }
     if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-        return rondo__tls_complain_ssl(report, RONDO_ECERT, what);
+        return rondo__tls_complain_ssl(report, RONDO_EINVAL, what);
     ERR_clear_error(); /* only the end */
     return 0;
 }
@@ -43,9 +43,9 @@ static int read_key(rondo__tls_identity *identity, BIO *pem, const char *what,
     if (identity->key) return 0;
     if (locked) {
         ERR_clear_error();
-        return rondo__tls_complain(report, RONDO_ECERT, "%s: the key is encrypted", what);
+        return rondo__tls_complain(report, RONDO_EINVAL, "%s: the key is encrypted", what);
     }
-    return rondo__tls_complain_ssl(report, RONDO_ECERT, what);
+    return rondo__tls_complain_ssl(report, RONDO_EINVAL, what);
 }
 
 /* Whether OpenSSL will take it: the key fits, and both are strong enough. */
@@ -55,7 +55,7 @@ static int try_out(const rondo__tls_identity *identity, const char *what,
     if (ctx && SSL_CTX_get_security_level(ctx) < 2) SSL_CTX_set_security_level(ctx, 2);
     bool works = ctx && SSL_CTX_use_cert_and_key(ctx, identity->leaf, identity->key,
                                                  identity->chain, 1) == 1;
-    int status = works ? 0 : rondo__tls_complain_ssl(report, RONDO_ECERT, what);
+    int status = works ? 0 : rondo__tls_complain_ssl(report, RONDO_EINVAL, what);
     SSL_CTX_free(ctx);
     return status;
 }

@@ -211,6 +211,7 @@ bool rondo__tls_link(rondo__tls *tls) {
     if (!bio) return false;
     BIO_set_callback_arg(bio, (char *)tls);
     BIO_set_init(bio, 1);
+    BIO_set_shutdown(bio, BIO_NOCLOSE); /* or its first descriptor would have 0 closed */
     SSL_set_bio(tls->ssl, bio, bio);
     return true;
 }

@@ -43,6 +43,7 @@ int rondo_tls_set_handshake_timeout(rondo_tls_context *context, uint32_t timeout
 int rondo_tls_set_resumption(rondo_tls_context *context, bool on) { return RONDO_ENOSYS; }
 int rondo_tls_set_ticket_key(rondo_tls_context *context, rondo_slice key) { return RONDO_ENOSYS; }
 int rondo_tls_set_kernel(rondo_tls_context *context, bool on) { return RONDO_ENOSYS; }
+int rondo_server_set_tls(rondo_server *server, rondo_tls_context *context) { return RONDO_ENOSYS; }
 int rondo_tls_start(rondo_stream *stream, rondo_tls_context *context, const char *name) {
     return RONDO_ENOSYS;
 }

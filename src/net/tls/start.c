@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "loop/memory.h"
-#include "net/server.h"
+#include "net/serving.h"
 #include "net/tls/internal.h"
 
 #define NAME_BYTES_MOST 253 /* RFC 1035 section 2.3.4, without the last dot */
@@ -145,4 +145,29 @@ int rondo__tls_start_client(rondo_stream *stream, rondo_tls_context *context, co
     if (status == 0) status = prepare(stream, context, name, &tls);
     if (status == 0) attach(stream, tls);
     return status;
+}
+
+/* ---- a server's connections ---- */
+
+static int secure(rondo_stream *stream, void *context) {
+    rondo__tls *tls;
+    int status = prepare(stream, context, NULL, &tls);
+    if (status == 0) attach(stream, tls);
+    return status;
+}
+
+static void drop_context(void *context) { rondo_tls_context_free(context); }
+
+static const rondo__server_security security = {.start = secure, .drop_context = drop_context};
+
+int rondo_server_set_tls(rondo_server *server, rondo_tls_context *context) {
+    rondo_tls_role role = RONDO_TLS_SERVER;
+    RONDO__CHECK(server, &rondo__server_kind);
+    if (rondo_is_closing(server)) return RONDO_ECLOSED;
+    int status = context ? rondo__tls_context_check(context, &role) : 0;
+    if (status == 0 && role != RONDO_TLS_SERVER) status = RONDO_EINVAL;
+    if (status < 0) return status;
+    if (context) rondo__tls_context_ref(context);
+    rondo__server_secure(server, context ? &security : NULL, context);
+    return 0;
 }

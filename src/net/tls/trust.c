@@ -19,10 +19,10 @@ static int read_all(BIO *pem, STACK_OF(X509) * into, const char *what, rondo__tl
         }
     }
     bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-    if (!at_end) return rondo__tls_complain_ssl(report, RONDO_ECERT, what);
+    if (!at_end) return rondo__tls_complain_ssl(report, RONDO_EINVAL, what);
     ERR_clear_error();
     if (sk_X509_num(into) > 0) return 0;
-    return rondo__tls_complain(report, RONDO_ECERT, "%s: no certificate in it", what);
+    return rondo__tls_complain(report, RONDO_EINVAL, "%s: no certificate in it", what);
 }
 
 int rondo__tls_source_parse(rondo__tls_source *source, rondo_slice pem, rondo__tls_report *report) {
@@ -54,7 +54,7 @@ static int add_all(STACK_OF(X509) * from, X509_STORE *store, STACK_OF(X509_NAME)
             return rondo__tls_complain(report, RONDO_ENOMEM, "%s: out of memory", what);
         }
         if (X509_STORE_add_cert(store, certificate) != 1)
-            return rondo__tls_complain_ssl(report, RONDO_ECERT, what);
+            return rondo__tls_complain_ssl(report, RONDO_EINVAL, what);
     }
     return 0;
 }
@@ -79,7 +79,7 @@ static int add_directory(const char *path, X509_STORE *store, rondo__tls_report 
     if (!S_ISDIR(about.st_mode))
         return rondo__tls_complain(report, RONDO_ENOTDIR, "%s: it is not a directory", path);
     if (X509_STORE_load_path(store, path) == 1) return 0;
-    return rondo__tls_complain_ssl(report, RONDO_ECERT, path);
+    return rondo__tls_complain_ssl(report, RONDO_EINVAL, path);
 }
 
 static int add_source(const rondo__tls_source *source, X509_STORE *store,
@@ -91,7 +91,7 @@ static int add_source(const rondo__tls_source *source, X509_STORE *store,
     case RONDO__TLS_SYSTEM: break;
     }
     if (X509_STORE_set_default_paths(store) == 1) return 0;
-    return rondo__tls_complain_ssl(report, RONDO_ECERT, "the system's certificates");
+    return rondo__tls_complain_ssl(report, RONDO_EINVAL, "the system's certificates");
 }
 
 int rondo__tls_trust_build(const rondo__tls_source *sources, size_t count, X509_STORE **ret_store,

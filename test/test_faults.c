@@ -286,6 +286,19 @@ static void four_sends(void) {
     close_ends(ends);
 }
 
+static void mixed_sends(void) {
+    int ends[2];
+    new_ends(ends);
+    FAULTS_BEGIN();
+    int64_t first = lib_send(ends[0], 8), second = lib_send(ends[0], 3),
+            third = lib_send(ends[0], 8);
+    FAULTS_END();
+    CHECK_INT(second, 3);
+    failures += (first < 8) + (third < 8);
+    runs++;
+    close_ends(ends);
+}
+
 TEST(a_sweep_fails_each_call_in_turn) {
     FAULT_SWEEP(four_sends, CALL_send, EAGAIN);
     CHECK_INT(runs, 5); /* the last one without a fault */
@@ -293,8 +306,11 @@ TEST(a_sweep_fails_each_call_in_turn) {
     FAULT_SWEEP_SHORT(four_sends, CALL_send, 1);
     CHECK_INT(runs, 10);
     CHECK_INT(failures, 8);
+    FAULT_SWEEP_SHORT(mixed_sends, CALL_send, 5);
+    CHECK_INT(runs, 14); /* the second send, of 3 bytes, is not changed */
+    CHECK_INT(failures, 10);
     four_sends(); /* alone: nothing strikes */
-    CHECK_INT(failures, 8);
+    CHECK_INT(failures, 10);
 }
 
 TEST(periods_change_more_at_once) {

@@ -7,7 +7,9 @@
  * A name is looked up in both families, and its addresses race (RFC 8305, Happy Eyeballs 2): they
  * are tried in the order of RFC 6724 with the families in turn, the next one when one has failed or
  * 250 ms have passed, while the earlier ones go on; the first that connects wins, the others are
- * closed. An attempt is never given up for being slow. Loop thread only.
+ * closed. An attempt is never given up for being slow. At most 16 addresses are tried. The system's
+ * resolver answers for both families at once (getaddrinfo(3)), so there is no resolution delay.
+ * Loop thread only.
  */
 #ifndef RONDO_CONNECT_H
 #define RONDO_CONNECT_H
@@ -36,12 +38,18 @@ typedef struct rondo_connect_options {
     const char *tls_name;      /* whom the certificate must name; NULL: host */
 } rondo_connect_options;
 
-/* A stream that connects; NULL only when out of memory. What else goes wrong is told by `error`:
- * RONDO_EINVAL (no target, or options that contradict), RONDO_ENOTFOUND and what else a lookup gives
- * (dns.h), RONDO_ECONNREFUSED, RONDO_ETIMEDOUT (timeout_ms is over, or the kernel gave up),
- * RONDO_ENETUNREACH, RONDO_EADDRNOTAVAIL, RONDO_ENOENT (no such Unix socket), RONDO_EMFILE, ... When
- * several attempts failed it is the error of the one that came furthest. The name of the stream
- * (rondo_name()) is the target, until it gets another. */
+/* A stream that connects; NULL only when out of memory. Nothing is tried before the next pending
+ * phase. What goes wrong is told by `error`: RONDO_EINVAL (no target or more than one, no port,
+ * options that contradict, a link-local address without its scope), RONDO_ENOTFOUND and what else a
+ * lookup gives (dns.h), RONDO_ECONNREFUSED, RONDO_ETIMEDOUT (timeout_ms is over, or the kernel gave
+ * up), RONDO_ENETUNREACH, RONDO_EADDRNOTAVAIL, RONDO_ENOENT (no such Unix socket), RONDO_EMFILE, ...
+ * When several attempts failed it is the error of the one that came furthest.
+ *
+ * 0.0.0.0 and :: are this machine where the kernel says so (Linux). A TCP socket that the kernel has
+ * connected with itself counts as refused. A Unix socket whose backlog is full is tried again, after
+ * pauses that grow to 128 ms, until timeout_ms is over.
+ *
+ * The name of the stream (rondo_name()) is the target, until it gets another. */
 #define rondo_connect(loop, host, port) rondo_connect_at((loop), (host), (port), RONDO_HERE)
 RONDO_API rondo_stream *rondo_connect_at(rondo_loop *loop, const char *host, uint16_t port,
                                          const char *site);
@@ -60,7 +68,8 @@ RONDO_API bool rondo_is_connecting(const rondo_stream *stream);
  * writes itself. */
 RONDO_API int rondo_tcp_set_nodelay(rondo_stream *stream, bool on);
 /* Probes a silent peer (tcp(7)): after idle_s seconds, every interval_s, and RONDO_ETIMEDOUT after
- * `count` without an answer. idle_s 0: off, as it is at first. */
+ * `count` without an answer. idle_s 0: off, as it is at first. RONDO_EINVAL: interval_s or count is 0,
+ * or more than 32,767 s or 127 probes. */
 RONDO_API int rondo_tcp_set_keepalive(rondo_stream *stream, unsigned idle_s, unsigned interval_s,
                                       unsigned count);
 /* How long sent bytes may stay unacknowledged before RONDO_ETIMEDOUT (RFC 5482, TCP_USER_TIMEOUT); 0:

@@ -34,7 +34,7 @@
 #define CHECKED_BYTES 64u     /* of each chunk; all of them while warming up */
 /* Of the client's sockets for bulk: what is in flight stays in the processor's cache. Left alone, the
  * kernel lets the buffers grow to many MiB, and main memory is what is measured. */
-#define BUFFER_BYTES (128 * 1024)
+#define BUFFER_BYTES (256 * 1024)
 #define CLIENTS 32 /* of accept */
 
 static char pattern[PATTERN_PERIOD + CHUNK_BYTES], chunk[CHUNK_BYTES];

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Peers that do not mean well, or do not mean TLS: garbage, other protocols, old versions, dribbles,
+ * silence, floods of handshakes and of key updates. And sessions that are resumed.
+ */
+#include "tls_peers.h"
+
+#include "faults.h"
+
+/* ---- what is no TLS ---- */
+
+/* A server's stream and a peer that is only a descriptor. */
+typedef struct visit {
+    rondo_loop *loop;
+    rondo_tls_context *serving;
+    rondo_stream *server;
+    int fd;
+} visit;
+
+static void start_visit(visit *self) {
+    make_site();
+    self->loop = new_virtual_loop();
+    self->serving = new_server_context();
+    int on = 1;
+    self->fd = new_tcp_pair(self->loop, &self->server);
+    CHECK_INT(setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+    rondo_stream_on_connect(self->server, note_shaken, (void *)(uintptr_t) "server");
+    rondo_stream_on_error(self->server, note_why, (void *)(uintptr_t) "server");
+    CHECK_INT(rondo_tls_start(self->server, self->serving, NULL), 0);
+    run_turns(self->loop, 2);
+}
+
+static void end_visit(visit *self) {
+    if (self->fd >= 0) close(self->fd);
+    end_loop(self->loop);
+    rondo_tls_context_free(self->serving);
+    free_site();
+}
+
+TEST(plain_http_is_told_apart) {
+    visit it;
+    start_visit(&it);
+    harness_send_str(it.fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    run_turns(it.loop, 3);
+    CHECK_TRACE("server:ETLS(the peer speaks HTTP without TLS)");
+    end_visit(&it);
+}
+
+TEST(garbage_is_refused) {
+    static const char *bytes[] = {
+        "\x16\x03\x01\xff\xff",         "\x16\x03\x01\x00\x04\x01\xff\xff\xff",
+        "\x80\x2e\x01\x00\x02\x00\x15", "SSH-2.0-x\r\n",
+        "\x17\x03\x03\x00\x01x",        "\x15\x03\x03\x00\x02\x02\x28"};
+    static const size_t sizes[] = {5, 9, 7, 11, 6, 7};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        visit it;
+        start_visit(&it);
+        harness_send_all(it.fd, bytes[i], sizes[i]);
+        shutdown(it.fd, SHUT_WR);
+        run_turns(it.loop, 4);
+        CHECK(strncmp(trace, "server:E", 8) == 0);
+        trace_size = 0, trace[0] = '\0';
+        end_visit(&it);
+    }
+}
+
+TEST(random_bytes_never_get_through) {
+    unsigned seed = 1;
+    for (int round = 0; round < 60; round++) {
+        visit it;
+        char bytes[600];
+        start_visit(&it);
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = (char)((seed = seed * 1103515245 + 12345) >> 16);
+        if (round % 2) memcpy(bytes, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
+        harness_send_all(it.fd, bytes, sizeof bytes);
+        shutdown(it.fd, SHUT_WR);
+        run_turns(it.loop, 4);
+        CHECK(strncmp(trace, "server:E", 8) == 0);
+        trace_size = 0, trace[0] = '\0';
+        end_visit(&it);
+    }
+}
+
+TEST(a_peer_that_vanishes_in_the_handshake_is_an_error) {
+    visit it;
+    start_visit(&it);
+    close(it.fd);
+    it.fd = -1;
+    run_turns(it.loop, 3);
+    CHECK_TRACE("server:ECONNRESET(the connection ended in the handshake)");
+    end_visit(&it);
+    start_visit(&it);
+    harness_send_all(it.fd, "\x16\x03\x01\x02", 4);
+    run_turns(it.loop, 2);
+    reset_peer(it.fd);
+    it.fd = -1;
+    run_turns(it.loop, 3);
+    CHECK_TRACE("server:ECONNRESET(connection reset by the peer)");
+    end_visit(&it);
+}
+
+/* ---- time ---- */
+
+TRACE_CALLBACK note_late(rondo_timer *timer, void *arg) { note("%s", (const char *)arg); }
+
+TEST(a_handshake_may_not_take_for_ever) {
+    visit it;
+    start_visit(&it);
+    start_timer(it.loop, 9990, note_late, "9990");
+    start_timer(it.loop, 10010, note_late, "10010");
+    rondo_loop_run(it.loop, RONDO_RUN_ALL);
+    CHECK_TRACE("9990 server:ETIMEDOUT(the handshake took longer than 10000 ms) 10010");
+    end_visit(&it);
+}
+
+TEST(its_time_can_be_set_and_is_not_the_connections) {
+    couple it;
+    couple_init(&it);
+    CHECK_INT(rondo_tls_set_handshake_timeout(it.serving, 50), 0);
+    CHECK_INT(rondo_tls_set_handshake_timeout(it.asking, 0), 0);
+    couple_shake(&it);
+    check_idle(it.loop); /* a second passes */
+    rondo_stream_on_data(it.server, note_data, NULL);
+    write_text(it.client, "alive");
+    run_turns(it.loop, 3);
+    CHECK_TRACE("alive");
+    rondo_stream *server;
+    int fd = new_tcp_pair(it.loop, &server);
+    rondo_stream_on_error(server, note_why, (void *)(uintptr_t) "late");
+    CHECK_INT(rondo_tls_start(server, it.serving, NULL), 0);
+    check_idle(it.loop);
+    CHECK_TRACE("late:ETIMEDOUT(the handshake took longer than 50 ms)");
+    close(fd);
+    couple_fini(&it);
+}
+
+/* ---- a peer that is OpenSSL itself ---- */
+
+typedef struct peer {
+    SSL_CTX *ctx;
+    SSL *ssl;
+    BIO *in, *out; /* to it, from it */
+} peer;
+
+static void peer_init(peer *self, int version) {
+    self->ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_security_level(self->ctx, 0);
+    SSL_CTX_set_min_proto_version(self->ctx, version);
+    SSL_CTX_set_max_proto_version(self->ctx, version);
+    self->ssl = SSL_new(self->ctx);
+    self->in = BIO_new(BIO_s_mem());
+    self->out = BIO_new(BIO_s_mem());
+    SSL_set_bio(self->ssl, self->in, self->out);
+    SSL_set_connect_state(self->ssl);
+}
+
+static void peer_fini(peer *self) {
+    SSL_free(self->ssl);
+    SSL_CTX_free(self->ctx);
+}
+
+/* Moves bytes between it and the socket, `most` at a time, with a turn of the loop for each. */
+static void carry(peer *self, visit *it, int most, int rounds) {
+    char bytes[65536];
+    for (int i = 0, idle = 0; i < rounds; i++) {
+        int len = BIO_read(self->out, bytes, most);
+        if (len > 0) harness_send_all(it->fd, bytes, (size_t)len);
+        run_turns(it->loop, 1);
+        ssize_t count = recv(it->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (count > 0) BIO_write(self->in, bytes, (int)count);
+        if (!SSL_is_init_finished(self->ssl)) SSL_do_handshake(self->ssl);
+        idle = len <= 0 && count <= 0 ? idle + 1 : 0;
+        if (idle == 6) return;
+    }
+    FAIL("it does not come to an end");
+}
+
+TEST(a_handshake_may_come_byte_by_byte) {
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        visit it;
+        peer client;
+        start_visit(&it);
+        peer_init(&client, version);
+        SSL_do_handshake(client.ssl);
+        carry(&client, &it, 1, 5000);
+        CHECK(SSL_is_init_finished(client.ssl));
+        CHECK_TRACE("server");
+        rondo_stream_on_data(it.server, note_data, NULL);
+        SSL_write(client.ssl, "dribble", 7);
+        carry(&client, &it, 1, 1000);
+        CHECK_TRACE("dribble");
+        SSL_shutdown(client.ssl);
+        carry(&client, &it, 1, 1000);
+        CHECK(SSL_get_shutdown(client.ssl) & SSL_SENT_SHUTDOWN);
+        peer_fini(&client);
+        end_visit(&it);
+    }
+}
+
+TEST(tls_1_1_is_refused) {
+    visit it;
+    peer client;
+    start_visit(&it);
+    peer_init(&client, TLS1_1_VERSION);
+    SSL_do_handshake(client.ssl);
+    carry(&client, &it, 65536, 100);
+    CHECK_TRACE("server:ETLS(unsupported protocol)");
+    CHECK(!SSL_is_init_finished(client.ssl));
+    peer_fini(&client);
+    end_visit(&it);
+}
+
+static void shake_with_peer(visit *it, peer *client, int version) {
+    start_visit(it);
+    peer_init(client, version);
+    SSL_do_handshake(client->ssl);
+    carry(client, it, 65536, 100);
+    CHECK_TRACE("server");
+}
+
+TEST(there_is_no_renegotiation) {
+    visit it;
+    peer client;
+    shake_with_peer(&it, &client, TLS1_2_VERSION);
+    rondo_stream_on_data(it.server, note_data, NULL);
+    CHECK_INT(SSL_renegotiate(client.ssl), 1);
+    SSL_do_handshake(client.ssl);
+    carry(&client, &it, 65536, 100);
+    CHECK(!SSL_is_init_finished(client.ssl));
+    ERR_clear_error();
+    CHECK_TRACE("server:ETLS(the peer refused: handshake failure)"); /* it gives up */
+    peer_fini(&client);
+    end_visit(&it);
+}
+
+TEST(keys_can_be_changed_under_way) {
+    visit it;
+    peer client;
+    char bytes[64] = "";
+    shake_with_peer(&it, &client, TLS1_3_VERSION);
+    rondo_stream_on_data(it.server, note_data, NULL);
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        SSL_write(client.ssl, "new", 3);
+        carry(&client, &it, 65536, 100);
+        write_text(it.server, "answer");
+        carry(&client, &it, 65536, 100);
+        CHECK_INT(SSL_read(client.ssl, bytes, sizeof bytes), 6);
+        CHECK_STR(bytes, "answer");
+    }
+    CHECK_TRACE("new new new");
+    peer_fini(&client);
+    end_visit(&it);
+}
+
+/* Each question makes us answer; who never reads the answers must not fill our memory, nor keep the
+ * loop busy. */
+TEST(a_flood_of_key_updates_ends) {
+    visit it;
+    peer client;
+    char bytes[65536];
+    int64_t sent = 0;
+    shake_with_peer(&it, &client, TLS1_3_VERSION);
+    int small = 4096;
+    setsockopt(it.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    setsockopt(it.server->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    fcntl(it.fd, F_SETFL, O_NONBLOCK);
+    rondo_stream_on_data(it.server, ignore_data, NULL);
+    for (int round = 0; trace_size == 0; round++) {
+        CHECK(round < 20000);
+        for (int i = 0; i < 100; i++) {
+            SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED);
+            SSL_do_handshake(client.ssl);
+        }
+        int len = BIO_read(client.out, bytes, sizeof bytes);
+        for (int at = 0; at < len && trace_size == 0;) {
+            ssize_t count = send(it.fd, bytes + at, (size_t)(len - at), MSG_NOSIGNAL);
+            if (count > 0) at += (int)count, sent += count;
+            size_t blocks = harness_alloc_count();
+            run_turns(it.loop, 1);
+            CHECK(harness_alloc_count() - blocks < 4000);
+        }
+    }
+    CHECK_TRACE("server:ENOBUFS(the peer makes us answer, and reads nothing)");
+    CHECK(sent > 100000);
+    peer_fini(&client);
+    end_visit(&it);
+}
+
+/* ---- floods of handshakes ---- */
+
+#define FLOOD 200
+static int shaken, order[FLOOD];
+TRACE_CALLBACK count_shaken(rondo_stream *stream, void *arg) {
+    order[shaken++] = (int)(intptr_t)arg;
+}
+TRACE_CALLBACK echo(rondo_stream *stream, rondo_slice chunk, void *arg) {
+    rondo_write(stream, chunk);
+}
+TRACE_CALLBACK ping_again(rondo_stream *stream, rondo_slice chunk, void *arg) {
+    ++*(int *)arg;
+    rondo_write(stream, chunk);
+}
+
+/* All ClientHellos are there at once. In each turn only so many are answered, in the order in which
+ * they came, while two who are in already go on with theirs. */
+TEST(a_flood_of_handshakes_does_not_keep_the_others_waiting) {
+    couple it;
+    peer clients[FLOOD];
+    visit visits[FLOOD];
+    char bytes[4096];
+    int echoes = 0;
+    start_couple(&it);
+    rondo_stream_on_data(it.server, echo, NULL);
+    rondo_stream_on_data(it.client, ping_again, &echoes);
+    write_text(it.client, "ping");
+    for (int i = 0; i < FLOOD; i++) {
+        visits[i] = (visit){.loop = it.loop};
+        visits[i].fd = new_tcp_pair(it.loop, &visits[i].server);
+        CHECK_INT(rondo_tls_start(visits[i].server, it.serving, NULL), 0);
+        rondo_stream_on_connect(visits[i].server, count_shaken, (void *)(intptr_t)i);
+        peer_init(&clients[i], TLS1_3_VERSION);
+        SSL_do_handshake(clients[i].ssl);
+        int len = BIO_read(clients[i].out, bytes, sizeof bytes);
+        harness_send_all(visits[i].fd, bytes, (size_t)len);
+    }
+    CHECK_INT(rondo_loop_budget(it.loop, RONDO_BUDGET_handshakes), 16);
+    int answered = 0, turns = 0;
+    for (; answered < FLOOD; turns++) {
+        int before = answered;
+        CHECK(turns < 100);
+        run_turns(it.loop, 1);
+        for (int i = 0; i < FLOOD; i++) {
+            ssize_t count = recv(visits[i].fd, bytes, sizeof bytes, MSG_DONTWAIT);
+            if (count <= 0) continue;
+            CHECK(i == answered || i == before); /* first in, first out */
+            BIO_write(clients[i].in, bytes, (int)count);
+            answered++;
+        }
+        CHECK(answered - before <= 16);
+        CHECK(turns < 2 || answered > before);
+    }
+    CHECK(turns >= FLOOD / 16);
+    CHECK(echoes >= turns / 2 - 2);
+    for (int i = 0; i < FLOOD; i++) {
+        SSL_do_handshake(clients[i].ssl);
+        int len = BIO_read(clients[i].out, bytes, sizeof bytes);
+        harness_send_all(visits[i].fd, bytes, (size_t)len);
+    }
+    for (int i = 0; i < 30; i++) {
+        int before = shaken;
+        run_turns(it.loop, 1);
+        CHECK(shaken - before <= 16);
+    }
+    CHECK_INT(shaken, FLOOD);
+    for (int i = 0; i < FLOOD; i++) {
+        CHECK_INT(order[i], i);
+        peer_fini(&clients[i]);
+        close(visits[i].fd);
+    }
+    couple_fini(&it);
+}
+
+TEST(those_who_wait_for_their_turn_may_be_closed_or_fail) {
+    couple it;
+    rondo_stream *streams[8];
+    int fds[8];
+    couple_init(&it);
+    CHECK_INT(rondo_loop_set_budget(it.loop, RONDO_BUDGET_handshakes, 1), 0);
+    for (int i = 0; i < 8; i++) {
+        fds[i] = new_tcp_pair(it.loop, &streams[i]);
+        rondo_stream_on_error(streams[i], note_error, NULL);
+        CHECK_INT(rondo_tls_start(streams[i], it.serving, NULL), 0);
+    }
+    run_turns(it.loop, 1);
+    rondo_close(streams[3]);
+    rondo_destroy(streams[4], RONDO_EIO);
+    run_turns(it.loop, 12);
+    CHECK_TRACE("EIO");
+    check_idle(it.loop); /* nobody spins */
+    for (int i = 0; i < 8; i++) close(fds[i]);
+    run_turns(it.loop, 12);
+    CHECK_TRACE("ECONNRESET ECONNRESET ECONNRESET ECONNRESET ECONNRESET ECONNRESET");
+    couple_fini(&it);
+}
+
+/* ---- sessions ---- */
+
+static bool resumes(couple *it) {
+    rondo_tls_info info, other;
+    couple_connect(it);
+    run_turns(it->loop, 10);
+    CHECK_INT(rondo_tls_get_info(it->client, &info), 0);
+    CHECK_INT(rondo_tls_get_info(it->server, &other), 0);
+    CHECK_INT(info.resumed, other.resumed);
+    CHECK(info.verified);
+    rondo_close(it->client);
+    rondo_close(it->server);
+    run_turns(it->loop, 2);
+    trace_size = 0, trace[0] = '\0';
+    return info.resumed;
+}
+
+TEST(sessions_are_resumed) {
+    for (int version = RONDO_TLS_1_2; version <= RONDO_TLS_1_3; version++) {
+        couple it;
+        couple_init(&it);
+        CHECK_INT(rondo_tls_set_versions(it.asking, (rondo_tls_version)version,
+                                         (rondo_tls_version)version),
+                  0);
+        CHECK(!resumes(&it));
+        CHECK(resumes(&it));
+        CHECK(resumes(&it));
+        it.name = "a.wild.test"; /* only by the same name */
+        CHECK(!resumes(&it));
+        CHECK(resumes(&it));
+        it.name = HOST;
+        CHECK(resumes(&it));
+        /* A change is a new beginning: what was checked before may be wrong now. */
+        CHECK_INT(rondo_tls_reload(it.asking), 0);
+        CHECK(!resumes(&it));
+        CHECK(resumes(&it));
+        CHECK_INT(rondo_tls_reload(it.serving), 0);
+        CHECK(!resumes(&it));
+        CHECK(resumes(&it));
+        CHECK_INT(rondo_tls_set_resumption(it.serving, false), 0);
+        CHECK(!resumes(&it));
+        CHECK(!resumes(&it));
+        CHECK_INT(rondo_tls_set_resumption(it.serving, true), 0);
+        CHECK_INT(rondo_tls_set_resumption(it.asking, false), 0);
+        CHECK(!resumes(&it));
+        CHECK(!resumes(&it));
+        couple_fini(&it);
+    }
+}
+
+TEST(a_ticket_key_outlives_a_reload_and_can_be_shared) {
+    couple it;
+    char key[RONDO_TLS_TICKET_KEY_BYTES];
+    memset(key, 7, sizeof key);
+    couple_init(&it);
+    CHECK_INT(rondo_tls_set_ticket_key(it.serving, rondo_slice_of(key, sizeof key)), 0);
+    CHECK(!resumes(&it));
+    CHECK_INT(rondo_tls_reload(it.serving), 0);
+    CHECK(resumes(&it));
+    rondo_tls_context_free(it.serving); /* another server */
+    it.serving = new_server_context();
+    CHECK_INT(rondo_tls_set_ticket_key(it.serving, rondo_slice_of(key, sizeof key)), 0);
+    CHECK(resumes(&it));
+    couple_fini(&it);
+}
+
+TEST(not_more_than_256_sessions_are_kept) {
+    couple it;
+    char name[64];
+    couple_init(&it);
+    int most = harness_is_slow() ? 4 : 258;
+    for (int i = 0; i < most; i++) {
+        snprintf(name, sizeof name, "n%d.wild.test", i);
+        it.name = name;
+        CHECK(!resumes(&it));
+    }
+    CHECK(resumes(&it));
+    it.name = "n0.wild.test";
+    CHECK(resumes(&it) == harness_is_slow());
+    couple_fini(&it);
+}

@@ -288,6 +288,35 @@ TEST(a_flood_of_key_updates_ends) {
     end_visit(&it);
 }
 
+/* It has said what it wanted, and does not wait for the tickets. */
+TEST(a_client_in_a_hurry_is_heard) {
+    visit it;
+    peer client;
+    char bytes[8192];
+    start_visit(&it);
+    peer_init(&client, TLS1_3_VERSION);
+    rondo_stream_on_data(it.server, note_data, NULL);
+    SSL_do_handshake(client.ssl);
+    int len = BIO_read(client.out, bytes, sizeof bytes);
+    harness_send_all(it.fd, bytes, (size_t)len);
+    run_turns(it.loop, 2);
+    ssize_t count = recv(it.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    BIO_write(client.in, bytes, (int)count);
+    CHECK_INT(SSL_do_handshake(client.ssl), 1);
+    SSL_write(client.ssl, "quick", 5);
+    SSL_shutdown(client.ssl);
+    len = BIO_read(client.out, bytes, sizeof bytes);
+    harness_send_all(it.fd, bytes, (size_t)len);
+    faults_on_fd(it.server->fd);
+    faults_fail(CALLS_WRITE, 1, EPIPE);
+    run_turns(it.loop, 3);
+    CHECK_INT(faults_struck(), 1);
+    CHECK(strncmp(trace, "server quick", 12) == 0);
+    trace_size = 0;
+    peer_fini(&client);
+    end_visit(&it);
+}
+
 /* ---- floods of handshakes ---- */
 
 #define FLOOD 200

@@ -28,5 +28,6 @@
 #include <rondo/tls.h>
 #include <rondo/tty.h>
 #include <rondo/udp.h>
+#include <rondo/unix.h>
 
 #endif

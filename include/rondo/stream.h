@@ -44,6 +44,18 @@ typedef void (*rondo_release_cb)(void *data, size_t len, int status, void *arg);
 RONDO_API int rondo_stream_open_at(rondo_loop *loop, int fd, rondo_stream **ret_stream,
                                    const char *site);
 
+/* The two ends of a new anonymous pipe (pipe(7)), and of a pair of connected Unix sockets: to talk
+ * to oneself, or to give one end away (rondo_write_stream()). 0, RONDO_EMFILE, RONDO_ENFILE or
+ * RONDO_ENOMEM. */
+#define rondo_stream_new_pipe(loop, ret_reader, ret_writer) \
+    rondo_stream_new_pipe_at((loop), (ret_reader), (ret_writer), RONDO_HERE)
+RONDO_API int rondo_stream_new_pipe_at(rondo_loop *loop, rondo_stream **ret_reader,
+                                       rondo_stream **ret_writer, const char *site);
+#define rondo_stream_new_pair(loop, ret_one, ret_other) \
+    rondo_stream_new_pair_at((loop), (ret_one), (ret_other), RONDO_HERE)
+RONDO_API int rondo_stream_new_pair_at(rondo_loop *loop, rondo_stream **ret_one,
+                                       rondo_stream **ret_other, const char *site);
+
 /* A stream that was opening is open: connected, and its TLS handshake done. Comes before every other
  * event; what was written before goes out then. */
 RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, connect, rondo_stream_cb);

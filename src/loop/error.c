@@ -60,6 +60,7 @@ int rondo_error_from_errno(int errno_value) {
     case EHOSTDOWN: return RONDO_EHOSTUNREACH;
     case ENETDOWN: return RONDO_ENETUNREACH;
     case ENOPROTOOPT: return RONDO_ENOTSUP;
+    case ETOOMANYREFS: return RONDO_EMFILE;
         /* clang-format on */
     }
     return RONDO_EUNKNOWN;

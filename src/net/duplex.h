@@ -211,6 +211,8 @@ void rondo__timeouts_unblocked(rondo_stream *stream);
  * dispatches. */
 bool rondo__stream_tell(rondo_stream *stream, unsigned event);
 void rondo__stream_tell_data(rondo_stream *stream, rondo_slice chunk);
+/* RONDO__STREAM_FD (payload: an int) or _STREAM, which have a listener. */
+void rondo__stream_tell_received(rondo_stream *stream, unsigned event, void *payload);
 /* stream->error, to whomever it concerns. */
 void rondo__stream_tell_error(rondo_stream *stream);
 

@@ -3,6 +3,8 @@
  * A stream's events: who listens, and how each is told. A protocol that consumes the stream is told
  * in their place, without the door.
  */
+#include <rondo/unix.h>
+
 #include "net/duplex.h"
 
 static void data_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
@@ -23,6 +25,18 @@ static void error_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, vo
     ((rondo_stream_error_cb)fn)((rondo_stream *)handle, *(const int *)payload, arg);
 }
 
+static void fd_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
+                     void *arg) {
+    (void)loop;
+    ((rondo_stream_fd_cb)fn)((rondo_stream *)handle, *(const int *)payload, arg);
+}
+
+static void stream_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
+                         void *arg) {
+    (void)loop;
+    ((rondo_stream_stream_cb)fn)((rondo_stream *)handle, payload, arg);
+}
+
 static const rondo__event events[RONDO__STREAM_ALL_EVENTS] = {
     [RONDO__STREAM_DATA] = {"stream.data", data_thunk},
     [RONDO__STREAM_END] = {"stream.end", plain_thunk},
@@ -31,6 +45,8 @@ static const rondo__event events[RONDO__STREAM_ALL_EVENTS] = {
     [RONDO__STREAM_TIMEOUT] = {"stream.timeout", plain_thunk},
     [RONDO__STREAM_ERROR] = {"stream.error", error_thunk},
     [RONDO__STREAM_CONNECT] = {"stream.connect", plain_thunk},
+    [RONDO__STREAM_FD] = {"stream.fd", fd_thunk},
+    [RONDO__STREAM_STREAM] = {"stream.stream", stream_thunk},
     [RONDO__STREAM_RESIZE] = {"stream.resize", plain_thunk},
 };
 
@@ -108,6 +124,10 @@ void rondo__stream_tell_data(rondo_stream *stream, rondo_slice chunk) {
     rondo__pipe_data(stream, chunk);
     rondo__emit(&stream->base, &stream->on[RONDO__STREAM_DATA], RONDO__STREAM_DATA,
                 &events[RONDO__STREAM_DATA], &chunk);
+}
+
+void rondo__stream_tell_received(rondo_stream *stream, unsigned event, void *payload) {
+    rondo__emit(&stream->base, rondo__stream_slot(stream, event), event, &events[event], payload);
 }
 
 static void (*consumer_call(const rondo__consumer *consumer, unsigned event))(rondo_stream *) {

@@ -109,7 +109,6 @@ static bool splice_some(rondo_stream *stream) {
 }
 
 static void read_some(rondo_stream *stream) {
-    const rondo__transport *transport = rondo__transport_of(stream);
     char *buffer = rondo__net_of(stream->base.loop)->receive;
     size_t size = RONDO__RECEIVE_BYTES;
     uint64_t total = 0;
@@ -118,6 +117,8 @@ static void read_some(rondo_stream *stream) {
         size = stream->extra->read_most;
     }
     do {
+        /* A listener may have set one. */
+        const rondo__transport *transport = rondo__transport_of(stream);
         int64_t count = transport ? transport->read(stream, buffer, size)
                                   : rondo__socket_read(stream->fd, buffer, size);
         if (count <= 0) {
@@ -125,6 +126,8 @@ static void read_some(rondo_stream *stream) {
             return;
         }
         count_read(stream, count);
+        if (transport && transport->beside) transport->beside(stream);
+        if (rondo__stream_dead(stream)) return;
         rondo__stream_tell_data(stream, rondo_slice_of(buffer, (size_t)count));
         if (!transport && (size_t)count < size) return;
         total += (uint64_t)count;

@@ -8,7 +8,7 @@
 #include "net/socket.h"
 
 /* One gathered write takes so many pieces. */
-#define PIECES 64
+#define PIECES RONDO__SEND_PIECES
 /* One flush sends so much; then the others get their turn, and it goes on in the next poll phase.
  * It also bounds how long a cold file can hold up the loop: sendfile waits for the disk. */
 #define FLUSH_BYTES ((int64_t)1024 * 1024)

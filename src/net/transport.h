@@ -5,7 +5,7 @@
  * way (TLS, descriptors beside bytes, a file as standard output) is a table of these functions, set
  * by rondo__stream_set_transport(). Internal, for src/net/.
  *
- * None of them calls user functions, fails or closes the stream: they return what happened, as the
+ * None of them but `beside` calls user functions, fails or closes the stream: they return what happened, as the
  * functions of socket.h do, and the stream does the rest. An EAGAIN is honest: the fd's readiness,
  * or `ready`, brings the stream back.
  */
@@ -16,6 +16,9 @@
 
 #include <sys/uio.h>
 
+/* One gathered write has so many pieces at most. */
+#define RONDO__SEND_PIECES 64
+
 typedef struct rondo__transport {
     const char *name;
     /* Bytes read, 0 at the end, RONDO_EAGAIN, an error. */
@@ -23,6 +26,9 @@ typedef struct rondo__transport {
     /* Whether there is something to read, without taking it: 1, 0 at the end, RONDO_EAGAIN, an error.
      * For streams that nobody reads. NULL: that can't be told. */
     int (*peek)(rondo_stream *stream);
+    /* After each read that brought bytes, before they are told: tells of what came beside them. The
+     * only one that calls user functions, and may fail or close the stream. Or NULL. */
+    void (*beside)(rondo_stream *stream);
     /* Bytes taken, RONDO_EAGAIN, an error. flags of rondo__socket_write(). */
     int64_t (*write)(rondo_stream *stream, const struct iovec *iov, int count, int flags);
     /* As rondo__socket_sendfile(). NULL: files are read and written. */

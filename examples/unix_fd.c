@@ -48,9 +48,7 @@ static int serve(rondo_loop *loop, const char *name, const char *path) {
         fprintf(stderr, "unix_fd: %s: %s\n", name, rondo_error_text(error));
         rondo_close(server);
     } else {
-        rondo_signal *sigint = rondo_signal_new(loop);
-        rondo_signal_start_once(sigint, SIGINT, on_interrupt, NULL);
-        rondo_unref(sigint);
+        rondo_signal_start_once(rondo_signal_new(loop), SIGINT, on_interrupt, NULL);
     }
     rondo_loop_run(loop, RONDO_RUN_ALL);
     close(file);

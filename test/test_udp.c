@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * UDP handles: life, settings, sockets of others, peers. Receiving is in test_udp_receive.c, sending in
- * test_udp_send.c, what goes wrong in test_udp_errors.c and test_udp_failures.c.
+ * UDP handles: life, settings, sockets of others, peers. Receiving is in test_udp_receive.c,
+ * sending in test_udp_send.c, what goes wrong in test_udp_errors.c and test_udp_failures.c.
  */
 #define _GNU_SOURCE
 #include "udps.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Receiving datagrams: in bounded batches, joined or not, and what becomes of the rest of a batch when
- * its listener pauses, goes or closes.
+ * Receiving datagrams: in bounded batches, joined or not, and what becomes of the rest of a batch
+ * when its listener pauses, goes or closes.
  */
 #define _GNU_SOURCE
 #include "udps.h"

@@ -3,8 +3,8 @@
  * A UDP handle's life: birth without a socket, the socket, listeners, settings, close.
  *
  * The socket is watched from the start, so that errors of the network are heard of. The watch ends
- * when a datagram comes that nobody wants, since level-triggered readiness would report it for ever,
- * and begins again with the first who wants it.
+ * when a datagram comes that nobody wants, since level-triggered readiness would report it for
+ * ever, and begins again with the first who wants it.
  */
 #include "net/udp/udp_handle.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * What went wrong, and how it is told: errors that the network reported about datagrams sent long
- * ago (ICMP; RFC 1122, 4.1.3.3), which Linux queues on the socket (ip(7), IP_RECVERR), and datagrams
- * that could not be sent at all. Anybody can send us ICMP messages: so many are told at a time, and
- * when nobody listens they are counted.
+ * ago (ICMP; RFC 1122, 4.1.3.3), which Linux queues on the socket (ip(7), IP_RECVERR), and
+ * datagrams that could not be sent at all. Anybody can send us ICMP messages: so many are told at a
+ * time, and when nobody listens they are counted.
  */
 #include "net/socket.h"
 #include "net/udp/udp_handle.h"

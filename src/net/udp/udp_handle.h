@@ -7,8 +7,8 @@
  *   udp_errors.c   what went wrong, to `error`   udp_queue.c      datagrams that wait
  *   udp_socket.c, udp_options.c                  the system calls
  *
- * As with streams, no user callback runs inside a call or a flush: what is found out there is noted,
- * and rondo__udp_report() tells it from the pending phase. Internal.
+ * As with streams, no user callback runs inside a call or a flush: what is found out there is
+ * noted, and rondo__udp_report() tells it from the pending phase. Internal.
  */
 #ifndef RONDO__UDP_HANDLE_H
 #define RONDO__UDP_HANDLE_H
@@ -108,8 +108,8 @@ static inline void rondo__udp_report_later(rondo_udp *udp) {
 
 /* ---- udp_send.c ---- */
 
-/* An address as this handle's socket takes it: IPv4 is mapped on an IPv6 socket (RFC 4291, 2.5.5.2).
- * 0, RONDO_EINVAL or RONDO_EAFNOSUPPORT. */
+/* An address as this handle's socket takes it: IPv4 is mapped on an IPv6 socket (RFC 4291,
+ * 2.5.5.2). 0, RONDO_EINVAL or RONDO_EAFNOSUPPORT. */
 int rondo__udp_target(const rondo_udp *udp, const rondo_address *to, rondo_address *ret_target);
 
 /* Sends what is queued until the kernel takes no more. Calls no user functions. */

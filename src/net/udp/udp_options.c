@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The system calls that change what a UDP socket does: buffers, hops, broadcast, groups. A socket
- * that takes both families is told in both. Groups are joined by RFC 3678, 5.1, which is the same for
- * both families.
+ * that takes both families is told in both. Groups are joined by RFC 3678, 5.1, which is the same
+ * for both families.
  */
 #include "net/udp/udp_socket.h"
 

@@ -2,7 +2,8 @@
  *
  * Datagrams that wait, one behind the other in the blocks that the loop's streams queue their bytes
  * in (net/buffers.h): to be sent, to be delivered after a pause, or to be told as failed. A small
- * one takes little more than its bytes, and a queue that fills and empties allocates nothing. Internal.
+ * one takes little more than its bytes, and a queue that fills and empties allocates nothing.
+ * Internal.
  */
 #ifndef RONDO__UDP_QUEUE_H
 #define RONDO__UDP_QUEUE_H

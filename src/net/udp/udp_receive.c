@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Receiving. One recvmmsg(2) for each readiness takes up to 64 datagrams into an area that all UDP
- * handles of the loop share; fewer than asked for means that the kernel had no more, so asking again
- * would be a system call for nothing. A place may hold several datagrams of one sender, joined by the
- * kernel (GRO, UDP_GRO of udp(7)): they are told one by one.
+ * handles of the loop share; fewer than asked for means that the kernel had no more, so asking
+ * again would be a system call for nothing. A place may hold several datagrams of one sender,
+ * joined by the kernel (GRO, UDP_GRO of udp(7)): they are told one by one.
  *
  * What was taken from the kernel must be delivered, and may not be wanted any more: a listener
  * pauses or removes itself in the middle of a batch, or the budget of the turn is used up. The rest
@@ -141,8 +141,8 @@ static void take_packet(rondo_udp *udp, const rondo__udp_packet *packet) {
 }
 
 /* Receives and delivers one batch of at most so many: how many places it had, or an error. The loop
- * is corked meanwhile: what is sent in answer to a batch leaves as a batch. The own answers do here,
- * so that several batches don't fill the queue; all others leave when the visit is over. */
+ * is corked meanwhile: what is sent in answer to a batch leaves as a batch. The own answers do
+ * here, so that several batches don't fill the queue; all others leave when the visit is over. */
 static int receive_batch(rondo_udp *udp, int most) {
     rondo_loop *loop = udp->base.loop;
     rondo__udp_area *area = borrow_area(loop);

@@ -2,8 +2,8 @@
  *
  * Sending. rondo_udp_send() only queues; the flush after the callback sends all of it in few system
  * calls. Datagrams of one size to one address that stand behind one another leave as a run, which
- * the kernel or the card takes apart (GSO, UDP_SEGMENT of udp(7)); a refused run is sent one by one,
- * and such runs are not tried again.
+ * the kernel or the card takes apart (GSO, UDP_SEGMENT of udp(7)); a refused run is sent one by
+ * one, and such runs are not tried again.
  *
  * An error that a call returns may be of an earlier datagram: the kernel keeps what an ICMP message
  * said until the next call on the socket (ip(7), IP_RECVERR). So a datagram is refused only when it
@@ -13,7 +13,7 @@
 
 #include <netinet/in.h>
 
-/* One flush sends so many; then the others get their turn, and it goes on in the next poll phase. */
+/* One flush sends so many; then others get their turn, and it goes on in the next poll phase. */
 #define FLUSH_DATAGRAMS 1024
 /* Times that one is tried before the error is its own. */
 #define TRIES 2

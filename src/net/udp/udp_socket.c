@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The system calls of UDP sockets: life, and datagrams in batches. The settings are in udp_options.c.
- * Where there is no sendmmsg(2) and recvmmsg(2) a batch is a loop of single calls, and without
- * GRO, GSO and an error queue the functions say so.
+ * The system calls of UDP sockets: life, and datagrams in batches. The settings are in
+ * udp_options.c. Where there is no sendmmsg(2) and recvmmsg(2) a batch is a loop of single calls,
+ * and without GRO, GSO and an error queue the functions say so.
  */
 #define _GNU_SOURCE /* recvmmsg, sendmmsg */
 #include "net/udp/udp_socket.h"
@@ -168,8 +168,8 @@ struct rondo__udp_area {
     char data[];
 };
 
-/* Places are a whole number of cache lines apart, and not a power of two: else the beginnings of all
- * of them would fight for the same few lines. */
+/* Places are a whole number of cache lines apart, and not a power of two: else the beginnings of
+ * all of them would fight for the same few lines. */
 static size_t stride(size_t bytes) { return (bytes + 63) / 64 * 64 + 64; }
 
 rondo__udp_area *rondo__udp_area_new(size_t bytes) {

@@ -21,8 +21,8 @@ RONDO_API rondo_server *rondo_server_new_at(rondo_loop *loop, const char *site);
 /* ---- events ---- */
 
 /* The connection is a stream of its own: it stays open when the server closes. Read it, close it or
- * give it a timeout: one that nobody reads notices that the peer has gone only as long as the peer
- * has sent nothing, since what was sent has to be read first. With TLS it comes when the handshake is
+ * give it a timeout: of one that nobody reads, a reset is told at once, but an orderly end behind
+ * bytes that the peer has sent only when they were read. With TLS it comes when the handshake is
  * done. */
 typedef void (*rondo_server_connection_cb)(rondo_server *server, rondo_stream *connection,
                                            void *arg);

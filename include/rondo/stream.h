@@ -113,7 +113,8 @@ RONDO_API void rondo_destroy(rondo_stream *stream, int error);
 
 /* Stops and restarts reading. While paused the kernel's buffer fills and the peer has to wait. Any
  * callback may do so; what was read already has been delivered. A paused stream stays so until
- * rondo_resume(), whoever listens; one that is resumed reads even if nobody does, and drops it.
+ * rondo_resume(), whoever listens; one that is resumed reads even if nobody does, and drops it. A
+ * reset is told meanwhile, and what was not read by then is gone (RFC 9293, 3.10.7.4); an end waits.
  * Cheap: while the peer is silent, neither costs a system call. 0, RONDO_ECLOSED or RONDO_ENOMEM
  * (still paused). */
 RONDO_API int rondo_pause(rondo_stream *stream);

@@ -42,6 +42,7 @@ static void net_free(rondo_loop *loop, rondo__at_free *at_free) {
     pool_fini(&net->blocks);
     pool_fini(&net->segments);
     pool_fini(&net->outs);
+    rondo__resets_fini(loop, net);
     while (net->spare_pipe_count > 0) close_pipe(net->spare_pipes[--net->spare_pipe_count]);
     rondo__free(net->fds);
     rondo__free(net->crowds);
@@ -58,6 +59,7 @@ rondo__net *rondo__net_make(rondo_loop *loop) {
     pool_init(&net->blocks, RONDO__BLOCK_BYTES, RONDO__SPARE_BLOCKS);
     pool_init(&net->segments, sizeof(rondo__segment), RONDO__SPARE_SEGMENTS);
     pool_init(&net->outs, sizeof(rondo__out), RONDO__SPARE_OUTS);
+    net->resets_fd = -1;
     rondo__loop_set_part(loop, RONDO__PART_NET, net);
     rondo__at_loop_free(loop, &net->at_free, net_free);
     return net;

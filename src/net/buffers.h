@@ -8,8 +8,10 @@
 #define RONDO__BUFFERS_H
 
 #include <string.h>
+#include <sys/types.h>
 
 #include "loop/handle.h"
+#include "loop/io.h"
 #include "loop/memory.h"
 #include "loop/wake.h"
 
@@ -69,6 +71,9 @@ typedef struct rondo__net {
     size_t crowd_count;
     int spare_pipes[RONDO__SPARE_PIPES][2]; /* empty ones */
     unsigned spare_pipe_count;
+    rondo__io resets; /* of the epoll set resets_fd, see resets.c */
+    int resets_fd;    /* -1: not yet */
+    pid_t resets_pid; /* whose it is: a child that was forked shares it */
     char receive[RONDO__RECEIVE_BYTES];
 } rondo__net;
 
@@ -78,6 +83,9 @@ rondo__net *rondo__net_make(rondo_loop *loop);
 static inline rondo__net *rondo__net_of(const rondo_loop *loop) {
     return (rondo__net *)rondo__loop_part(loop, RONDO__PART_NET);
 }
+
+/* resets.c: the loop is freed. */
+void rondo__resets_fini(rondo_loop *loop, rondo__net *net);
 
 /* A kernel pipe to splice through: 0 or an error. Given back empty, it is kept for the next one;
  * with bytes in it, it is closed. */

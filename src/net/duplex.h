@@ -8,7 +8,7 @@
  *   write.c        the calls that write          send.c    the queue to the kernel
  *   write_queue.c  what waits to be written      pipe.c    one stream into another
  *   connect.c      from a target to a stream     tcp.c     what only TCP has
- *   transport.h    other ways to move bytes
+ *   transport.h    other ways to move bytes      resets.c  while nobody reads
  *
  * For src/net/ only; protocols use net/stream.h.
  *
@@ -63,7 +63,8 @@ enum {
     RONDO__HALF_OPEN = 1 << 12,
     RONDO__OPENING = 1 << 13,     /* it connects or shakes hands: BLOCKED too, and reads nothing */
     RONDO__TRANSPORTED = 1 << 14, /* extra->transport moves its bytes */
-    RONDO__BULK = 1 << 15         /* the pipe that leads on moves its bytes inside the kernel */
+    RONDO__BULK = 1 << 15,        /* the pipe that leads on moves its bytes inside the kernel */
+    RONDO__RESET_HEARD = 1 << 16  /* it is in the set of resets.c */
 };
 
 /* Whoever opens the stream: connect.c, and a server for the handshakes of what it accepts. With
@@ -242,6 +243,13 @@ bool rondo__stream_wants(const rondo_stream *stream);
 /* Something has changed in what the stream wants; it did or did not want bytes before. Sees to it
  * that it hears of those that arrive, if it wants any: 0 or RONDO_ENOMEM. */
 int rondo__stream_rewatch(rondo_stream *stream, bool wanted);
+
+/* ---- resets.c ---- */
+
+/* It is not watched any more, and bytes wait: sees to it that it hears of a reset still. */
+void rondo__stream_listen_for_reset(rondo_stream *stream);
+/* Before its fd is closed. */
+void rondo__stream_forget_reset(rondo_stream *stream);
 
 /* ---- write.c ---- */
 

@@ -73,6 +73,7 @@ static void look_at_peer(rondo_stream *stream) {
         at_end(stream);
     } else {
         unwatch(stream, RONDO__READABLE);
+        if (!(stream->flags & RONDO__HELD)) rondo__stream_listen_for_reset(stream);
     }
 }
 

@@ -149,6 +149,7 @@ static void stream_stop(rondo_handle *handle) {
     /* The watch goes before the descriptor: libev must never be left with a closed one. */
     rondo__io_stop(handle->loop, &stream->io);
     if (stream->fd >= 0) {
+        rondo__stream_forget_reset(stream);
         rondo__net_unclaim(rondo__net_of(handle->loop), stream->fd);
         rondo__socket_close(stream->fd);
         stream->fd = -1;

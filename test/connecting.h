@@ -34,11 +34,22 @@ STREAMS_HELPER int listen_on(const char *host, uint16_t *port, int backlog) {
     return fd;
 }
 
-/* A port of 127.0.0.1 that nobody listens on: it was ours a moment ago. */
-STREAMS_HELPER uint16_t closed_port(void) {
+/* A port of 127.0.0.1 that is free: it was ours a moment ago. */
+STREAMS_HELPER uint16_t free_port(void) {
     uint16_t port = 0;
     close(listen_on("127.0.0.1", &port, 1));
     return port;
+}
+
+/* A port that refuses connections, for as long as the fd is open: nobody else can have it. */
+STREAMS_HELPER int refuse_on(uint16_t *ret_port) {
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof any;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(bind(fd, (struct sockaddr *)&any, len), 0);
+    CHECK_INT(getsockname(fd, (struct sockaddr *)&any, &len), 0);
+    *ret_port = ntohs(any.sin_port);
+    return fd;
 }
 
 /* Listens, and connects hang. */

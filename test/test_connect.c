@@ -45,20 +45,26 @@ TEST(what_is_written_at_once_goes_out_when_it_is_open) {
 
 TEST(refused_is_told_later_and_once) {
     rondo_loop *loop = new_virtual_loop();
-    rondo_stream *stream = connect_to(loop, closed_port());
+    uint16_t port;
+    int fd = refuse_on(&port);
+    rondo_stream *stream = connect_to(loop, port);
     write_text(stream, "lost");
     CHECK_TRACE("");
     run_all(loop);
     CHECK_TRACE("ECONNREFUSED close");
+    close(fd);
     end_loop(loop);
 }
 
 TEST(a_refusal_that_nobody_hears_names_the_target) {
     rondo_loop *loop = new_virtual_loop();
     rondo_loop_on_uncaught(loop, note_uncaught, NULL);
-    CHECK(rondo_connect(loop, "127.0.0.1", closed_port()) != NULL);
+    uint16_t port;
+    int fd = refuse_on(&port);
+    CHECK(rondo_connect(loop, "127.0.0.1", port) != NULL);
     run_all(loop);
     CHECK_TRACE("uncaught:ECONNREFUSED");
+    close(fd);
     end_loop(loop);
 }
 
@@ -85,8 +91,10 @@ TEST(the_unspecified_address_ends_one_way_or_the_other) {
     int listener = listen_on("127.0.0.1", &port, 5);
     run_until_known(listen_to(rondo_connect(loop, "0.0.0.0", port)));
     CHECK_TRACE("connect");
-    run_until_known(listen_to(rondo_connect(loop, "0.0.0.0", closed_port())));
+    int fd = refuse_on(&port);
+    run_until_known(listen_to(rondo_connect(loop, "0.0.0.0", port)));
     CHECK_TRACE("ECONNREFUSED close");
+    close(fd);
     close(listener);
     end_loop(loop);
 }
@@ -285,7 +293,7 @@ TEST(names_of_targets) {
 
 TEST(a_local_port) {
     rondo_loop *loop = new_virtual_loop();
-    uint16_t port = 0, own = closed_port();
+    uint16_t port = 0, own = free_port();
     char text[64], want[64];
     int listener = listen_on("127.0.0.1", &port, 5);
     rondo_connect_options options = {.host = "127.0.0.1", .port = port, .local_port = own};
@@ -305,7 +313,7 @@ TEST(a_local_port) {
 /* A port that nobody listens on, and that is our own. */
 TEST(a_socket_does_not_connect_to_itself) {
     rondo_loop *loop = new_virtual_loop();
-    uint16_t port = closed_port();
+    uint16_t port = free_port();
     rondo_connect_options options = {
         .host = "127.0.0.1", .port = port, .local_host = "127.0.0.1", .local_port = port};
     listen_to(rondo_connect_with(loop, &options));

@@ -203,6 +203,16 @@ TEST(many_servers_in_one_loop) {
     for (int i = 0; i < SERVERS; i++) close(fds[i]);
 }
 
+TEST(servers_that_come_and_go_take_no_room) {
+    rondo_loop *loop = new_virtual_loop();
+    for (int i = 0; i < 100; i++) {
+        rondo_close(new_server(loop));
+        run_turns(loop, 1);
+    }
+    CHECK(rondo__net_of(loop)->crowd_count <= 4);
+    end_loop(loop);
+}
+
 static void *connect_many(void *arg) {
     enum { CLIENTS = 1000 };
     int *fds = malloc(CLIENTS * sizeof *fds);
@@ -271,6 +281,31 @@ static void pause_server(rondo_server *server, rondo_stream *connection, void *a
     note("connection");
     rondo_server_pause(server);
 }
+TEST(a_pause_that_can_not_be_ended_goes_on) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_server *server = rondo_server_new(loop);
+    rondo_server_on_connection(server, keep, NULL);
+    rondo_server_pause(server);
+    int high = 3000; /* libev needs more room for such a number */
+    struct rlimit limit = {4000, 4000};
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0) SKIP("not so many descriptors here");
+    uint16_t port = 0;
+    int fd = listen_on("127.0.0.1", &port, 5);
+    CHECK_INT(dup2(fd, high), high);
+    close(fd);
+    CHECK_INT(rondo_server_open(server, high), 0);
+    harness_fail_alloc_after(0);
+    CHECK_INT(rondo_server_resume(server), RONDO_ENOMEM);
+    CHECK(rondo_server_is_paused(server));
+    CHECK_INT(rondo_server_resume(server), 0);
+    CHECK(!rondo_server_is_paused(server));
+    int a = harness_connect(port);
+    run_turns(loop, 2);
+    CHECK_TRACE("connection");
+    end_loop(loop);
+    close(a);
+}
+
 TEST(pausing_in_the_callback_takes_no_further_one) {
     rondo_loop *loop = new_virtual_loop();
     rondo_server *server = rondo_server_new(loop);
@@ -360,6 +395,21 @@ TEST(out_of_memory_is_a_drop) {
     CHECK_TRACE("drop:starved:ENOMEM ENOMEM");
     check_told(a);
     CHECK_FIGURES(server, 1, 1, 1, 0);
+    end_loop(loop);
+}
+
+TEST(closing_the_server_when_memory_runs_out) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_server *server = new_server(loop);
+    rondo_server_on_drop(server, close_it_at_drop, NULL);
+    close(join(loop, server));
+    run_turns(loop, 3);
+    int a = harness_connect(rondo_server_port(server));
+    harness_fail_alloc_after(0);
+    run_turns(loop, 1);
+    CHECK_TRACE("connection drop:starved:ENOMEM");
+    run_all(loop); /* no pause of its own keeps anything */
+    check_told(a);
     end_loop(loop);
 }
 

@@ -5,6 +5,7 @@
 #include "connecting.h"
 #include "faults.h"
 
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -341,6 +342,28 @@ TEST(a_file_that_has_just_changed_stays) {
     remove_directory();
 }
 
+/* Somebody puts a file of another's in the place of the new socket before it gets its permissions:
+ * that file's are not touched. */
+static void replace_it(int signum) {
+    unlink(path);
+    close(open(path, O_CREAT | O_WRONLY | O_EXCL, 0600));
+}
+TEST(permissions_are_given_to_nothing_else) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_server *server = rondo_server_new(loop);
+    mode_t before = umask(077);
+    make_path();
+    signal(SIGUSR1, replace_it);
+    faults_signal(CALL_open, 2, SIGUSR1); /* the first is for the lock */
+    CHECK_INT(rondo_server_listen_unix(server, path, 0666), RONDO_EADDRINUSE);
+    CHECK_INT(faults_struck(), 1);
+    faults_clear();
+    CHECK_INT(mode_of(path), 0600);
+    umask(before);
+    end_loop(loop);
+    remove_directory();
+}
+
 /* ---- two that start at once ---- */
 
 static pthread_barrier_t barrier;
@@ -374,6 +397,17 @@ TEST(of_servers_that_start_at_once_one_wins) {
         CHECK(!exists(path));
     }
     pthread_barrier_destroy(&barrier);
+    remove_directory();
+}
+
+TEST(without_locks_nobody_waits) {
+    rondo_loop *loop = new_virtual_loop();
+    make_path();
+    faults_every(CALL_flock, 1, ENOLCK);
+    new_unix_server(loop, path, 0600);
+    CHECK_INT(faults_count(CALL_flock), 1);
+    faults_stop();
+    end_loop(loop);
     remove_directory();
 }
 

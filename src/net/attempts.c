@@ -34,7 +34,7 @@ typedef struct attempt {
 struct rondo__attempts {
     rondo_loop *loop;
     rondo__task begin;
-    rondo__alarm next; /* set: another attempt is to be begun then */
+    rondo__alarm next; /* if there is another attempt, it is begun then */
     uint32_t delay_ms;
     uint32_t pause_ms; /* the next one */
     rondo_address local;
@@ -171,7 +171,6 @@ static void put_off(rondo__attempts *all) {
 
 /* Begins attempts until one is on its way. */
 static void go_on(rondo__attempts *all) {
-    rondo__alarm_clear(&all->next);
     while (all->begun < all->count) {
         bool is_put_off;
         int fd = begin(all, &all->each[all->begun], &is_put_off);

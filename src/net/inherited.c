@@ -48,7 +48,8 @@ static bool is_named(int at, const char *name) {
         names = strchr(names, ':');
         if (names) names++;
     }
-    size_t len = strlen(name);
+    size_t len = strcspn(name, ":"); /* no name has one */
+    if (name[len] != '\0') return false;
     return names && strncmp(names, name, len) == 0 && (names[len] == '\0' || names[len] == ':');
 }
 

@@ -2,8 +2,6 @@
  *
  * A server's events: who listens, and how each is told. A protocol may take the listeners' place.
  */
-#include <string.h>
-
 #include "net/duplex.h"
 #include "net/serving.h"
 
@@ -100,10 +98,10 @@ void rondo__server_tell_error(rondo_server *server, int error) {
         rondo__count_unheard(server->base.loop);
 }
 
-/* Whom it came from is asked for only if somebody hears it. */
+/* Whom it came from is asked for only if somebody hears it; who has gone has no name any more. */
 static bool is_heard(const rondo_server *server, int fd, rondo_server_drop *drop) {
     if (!rondo__heard(&server->on[RONDO__SERVER_DROP])) return false;
-    if (rondo__socket_name(fd, true, &drop->peer) < 0) memset(&drop->peer, 0, sizeof drop->peer);
+    (void)rondo__socket_name(fd, true, &drop->peer);
     return true;
 }
 

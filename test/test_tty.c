@@ -626,6 +626,9 @@ TEST(a_size_that_nobody_knows) {
 }
 
 static void fail_and_note(rondo_stream *stream, void *arg) { note("resize"); }
+static void destroy_other(rondo_stream *stream, rondo_slice chunk, void *arg) {
+    rondo_destroy(arg, RONDO_EIO);
+}
 TEST(a_stream_that_has_failed_hears_of_no_size) {
     terminal tty;
     rondo_loop *loop = new_virtual_loop();
@@ -633,11 +636,15 @@ TEST(a_stream_that_has_failed_hears_of_no_size) {
     rondo_stream *stream = open_stream(loop, dup(tty.slave));
     note_events(stream);
     CHECK_INT(rondo_stream_on_resize(stream, fail_and_note, NULL), 0);
+    rondo_stream *other;
+    int peer = new_pair(loop, &other);
+    rondo_stream_on_data(other, destroy_other, stream);
+    CHECK_INT(write(peer, "x", 1), 1); /* it is read, and the stream fails, in the same phase */
     set_size(&tty, 10, 10);
     raise(SIGWINCH);
-    rondo_destroy(stream, RONDO_EIO);
     run_turns(loop, 2);
     CHECK_TRACE("EIO close");
+    close(peer);
     end_loop(loop);
     end_terminal(&tty);
 }

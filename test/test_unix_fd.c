@@ -94,6 +94,23 @@ TEST(a_descriptor_comes_just_before_its_bytes) {
     end_loop(loop);
 }
 
+/* Read byte by byte, since a longer read takes what is before it along. */
+TEST(not_a_byte_too_early) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_stream *one, *other;
+    new_ends(loop, &one, &other);
+    rondo_stream_on_data(other, note_data, NULL);
+    CHECK_INT(rondo_stream_on_fd(other, note_fd, NULL), 0);
+    CHECK_INT(rondo_stream_set_read_high_water(other, 1), 0);
+    write_text(one, "1");
+    pass_file(one, "2", "A");
+    write_text(one, "3");
+    pass_file(one, "4", "B");
+    run_turns(loop, 6);
+    CHECK_TRACE("1 <A> 2 3 <B> 4");
+    end_loop(loop);
+}
+
 TEST(a_copy_is_sent_of_what_is_not_given_away) {
     rondo_loop *loop = new_virtual_loop();
     rondo_stream *one, *other;

@@ -31,6 +31,13 @@ static void server_stop(rondo_handle *handle) {
     server->file = NULL;
 }
 
+/* Nothing may find it any more. */
+static void server_free(rondo_handle *handle) {
+    const rondo_server *server = (const rondo_server *)handle;
+    RONDO_ASSERT(server->fd < 0 && !rondo__alarm_is_set(&server->retry));
+    RONDO_ASSERT(rondo__list_empty(&server->handshakes));
+}
+
 static void server_verify(const rondo_handle *handle) {
     const rondo_server *server = (const rondo_server *)handle;
     bool listens = server->fd >= 0;
@@ -45,6 +52,7 @@ const rondo__kind rondo__server_kind = {
     .name = "server",
     .size = sizeof(rondo_server),
     .stop = server_stop,
+    .free = server_free,
     .verify = server_verify,
     .slots_offset = offsetof(rondo_server, on),
     .slot_count = RONDO__SERVER_EVENTS,

@@ -24,6 +24,7 @@ static void start_visit(visit *self) {
     int on = 1;
     self->fd = new_tcp_pair(self->loop, &self->server);
     CHECK_INT(setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+    CHECK_INT(setsockopt(self->server->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
     rondo_stream_on_connect(self->server, note_shaken, (void *)(uintptr_t) "server");
     rondo_stream_on_error(self->server, note_why, (void *)(uintptr_t) "server");
     CHECK_INT(rondo_tls_start(self->server, self->serving, NULL), 0);
@@ -254,6 +255,30 @@ TEST(keys_can_be_changed_under_way) {
     end_visit(&it);
 }
 
+/* The kernel is full for the first answer: the second one must not overtake it. */
+TEST(answers_to_key_updates_keep_their_order) {
+    visit it;
+    peer client;
+    char bytes[64] = "";
+    shake_with_peer(&it, &client, TLS1_3_VERSION);
+    rondo_stream_on_data(it.server, note_data, NULL);
+    faults_on_fd(it.server->fd);
+    faults_fail(CALLS_WRITE, 1, EAGAIN);
+    for (int i = 0; i < 2; i++) {
+        SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED);
+        SSL_write(client.ssl, "new", 3);
+        carry(&client, &it, 65536, 100);
+    }
+    CHECK_INT(faults_struck(), 1);
+    write_text(it.server, "answer");
+    carry(&client, &it, 65536, 100);
+    CHECK_INT(SSL_read(client.ssl, bytes, sizeof bytes), 6);
+    CHECK_STR(bytes, "answer");
+    CHECK_TRACE("new new");
+    peer_fini(&client);
+    end_visit(&it);
+}
+
 /* Each question makes us answer; who never reads the answers must not fill our memory, nor keep the
  * loop busy. */
 TEST(a_flood_of_key_updates_ends) {
@@ -286,6 +311,42 @@ TEST(a_flood_of_key_updates_ends) {
     CHECK(sent > 100000);
     peer_fini(&client);
     end_visit(&it);
+}
+
+TRACE_CALLBACK pause_and_note(rondo_stream *stream, rondo_slice chunk, void *arg) {
+    note("%.*s", (int)chunk.len, chunk.data);
+    rondo_pause(stream);
+}
+
+/* Good bytes and a broken record come in one piece: the error is told behind the bytes, as what it is,
+ * though the socket has nothing more to say, and also after a pause. */
+static void send_good_and_broken(rondo_stream_data_cb on_data) {
+    visit it;
+    peer client;
+    char bytes[8192];
+    shake_with_peer(&it, &client, TLS1_3_VERSION);
+    rondo_stream_on_data(it.server, on_data, NULL);
+    SSL_write(client.ssl, "good", 4);
+    SSL_write(client.ssl, "evil", 4);
+    int len = BIO_read(client.out, bytes, sizeof bytes);
+    bytes[len - 1] ^= 1;
+    harness_send_all(it.fd, bytes, (size_t)len);
+    run_turns(it.loop, 3);
+    if (on_data == pause_and_note) {
+        CHECK_TRACE("good");
+        check_idle(it.loop);
+        rondo_resume(it.server);
+        run_turns(it.loop, 3);
+        CHECK_TRACE("server:ETLS(decryption failed or bad record mac)");
+    } else {
+        CHECK_TRACE("good server:ETLS(decryption failed or bad record mac)");
+    }
+    peer_fini(&client);
+    end_visit(&it);
+}
+TEST(a_broken_record_is_told_behind_the_good_ones) {
+    send_good_and_broken(note_data);
+    send_good_and_broken(pause_and_note);
 }
 
 /* It has said what it wanted, and does not wait for the tickets. */
@@ -403,14 +464,16 @@ TEST(those_who_wait_for_their_turn_may_be_closed_or_fail) {
         CHECK_INT(rondo_tls_start(streams[i], it.serving, NULL), 0);
     }
     run_turns(it.loop, 1);
+    for (int i = 1; i < 8; i++) CHECK_INT(rondo__io_watched(&streams[i]->io), 0);
     rondo_close(streams[3]);
+    rondo_destroy(streams[1], RONDO_EIO); /* the next one */
     rondo_destroy(streams[4], RONDO_EIO);
     run_turns(it.loop, 12);
-    CHECK_TRACE("EIO");
+    CHECK_TRACE("EIO EIO");
     check_idle(it.loop); /* nobody spins */
     for (int i = 0; i < 8; i++) close(fds[i]);
     run_turns(it.loop, 12);
-    CHECK_TRACE("ECONNRESET ECONNRESET ECONNRESET ECONNRESET ECONNRESET ECONNRESET");
+    CHECK_TRACE("ECONNRESET ECONNRESET ECONNRESET ECONNRESET ECONNRESET");
     couple_fini(&it);
 }
 

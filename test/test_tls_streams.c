@@ -90,6 +90,20 @@ TEST(what_one_callback_writes_leaves_in_one_send) {
     couple_fini(&it);
 }
 
+TEST(a_message_costs_one_read) {
+    couple it;
+    start_couple(&it);
+    rondo_stream_on_data(it.server, note_data, NULL);
+    run_turns(it.loop, 2);
+    faults_on_fd(it.server->fd);
+    faults_watch();
+    write_text(it.client, "message");
+    run_turns(it.loop, 3);
+    CHECK_TRACE("message");
+    CHECK_INT(faults_count(CALLS_READ), 1);
+    couple_fini(&it);
+}
+
 TEST(a_peer_that_reads_nothing_holds_the_writer_back) {
     couple it;
     received got = {0};
@@ -322,6 +336,7 @@ TEST(it_may_be_closed_between_any_two_turns) {
 /* ---- the kernel takes and gives little ---- */
 
 static size_t amount = 100000;
+static bool may_fail;
 static void talk(void) {
     couple it;
     received up = {0}, down = {0};
@@ -337,6 +352,7 @@ static void talk(void) {
     rondo_end(it.server);
     run_until_closed(&it);
     FAULTS_END();
+    if (!may_fail) CHECK_TRACE("client server");
     if (!strstr(trace, ":E")) {
         check_bytes(up.data, up.len, amount);
         check_bytes(down.data, down.len, amount);
@@ -351,6 +367,7 @@ TEST(every_call_may_say_not_now) { FAULT_SWEEP(talk, CALLS_READ | CALLS_WRITE, E
 TEST(every_call_may_be_interrupted) { FAULT_SWEEP(talk, CALLS_READ | CALLS_WRITE, EINTR); }
 TEST(every_call_may_be_short) { FAULT_SWEEP_SHORT(talk, CALLS_READ | CALLS_WRITE, 1); }
 TEST(every_call_may_find_the_connection_gone) {
+    may_fail = true;
     FAULT_SWEEP(talk, CALLS_READ | CALLS_WRITE, ECONNRESET);
 }
 TEST(many_calls_may_be_short_or_late) {

@@ -133,7 +133,8 @@ int rondo__tls_handshake(rondo_stream *stream, int events, int *ret_events) {
     if (!(tls->flags & RONDO__TLS_HAS_SOCKET)) begin(tls);
     bool granted = (tls->flags & RONDO__TLS_GRANTED) != 0;
     tls->events |= events;
-    if (!granted && (!rondo__list_empty(&part->waiting) || !take_turn(stream->base.loop, part))) {
+    /* Those who wait have used up this turn: nobody can get in before them. */
+    if (!granted && !take_turn(stream->base.loop, part)) {
         wait_for_turn(tls, part);
         *ret_events = 0;
         return RONDO_EAGAIN;

@@ -17,7 +17,7 @@
 #include "net/tls/internal.h"
 
 /* What a peer can make us keep by asking for key updates without reading the answers. */
-#define KEPT_MOST (RONDO__TLS_SCRATCH_BYTES + (size_t)64 * 1024)
+#define KEPT_MOST (RONDO__TLS_SCRATCH_BYTES + (size_t)16 * 1024)
 
 /* ---- what the loop's streams share ---- */
 

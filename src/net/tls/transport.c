@@ -45,7 +45,9 @@ static int64_t tls_read(rondo_stream *stream, void *buffer, size_t size) {
     if (before & RONDO__TLS_DATA_DRY) return RONDO_EAGAIN;
     rondo__tls_enter(tls);
     int64_t count = read_records(tls, buffer, size);
-    int sent = rondo__tls_leave(tls); /* answers to key updates, alerts */
+    int sent =
+        rondo__tls_leave(tls); /* answers to key updates: what is kept of them leaves with what
+                                       is written next, which is when the peer needs it */
     if (count > 0 && (tls->flags & RONDO__TLS_DRY)) tls->flags |= RONDO__TLS_DATA_DRY;
     if (sent < 0 && count > 0 && !(tls->flags & RONDO__TLS_LATER)) tell_later(tls, sent);
     return sent < 0 && count == RONDO_EAGAIN ? sent : count;
@@ -136,7 +138,6 @@ static int64_t tls_write(rondo_stream *stream, const struct iovec *iov, int coun
     rondo__tls *tls = rondo__tls_of(stream);
     cursor from = {iov, count, 0};
     if (rondo__tls_in_kernel(tls)) return rondo__socket_write(stream->fd, iov, count, flags);
-    if (rondo__tls_kept(tls) > 0) return RONDO_EAGAIN;
     return write_records(tls, &from);
 }
 

@@ -409,7 +409,12 @@ static void play_shell(void *arg) {
     CHECK_INT(wait_for(job), -SIGTERM);
     CHECK_INT(look_of(&shell_tty), NORMAL);
 }
+static bool is_valgrind(void) {
+    const char *slow = getenv("RONDO_TEST_SLOW");
+    return slow && strcmp(slow, "valgrind") == 0;
+}
 TEST(it_is_normal_while_stopped_and_in_the_background) {
+    if (is_valgrind()) SKIP("valgrind lets no signal stop a process");
     terminal tty;
     new_terminal(&tty);
     CHECK_INT(wait_for(start_on_terminal(&tty, play_shell, NULL)), 0);
@@ -459,6 +464,7 @@ static void change_from_background(void *arg) {
     CHECK_INT(wait_for(pid), -SIGKILL);
 }
 TEST(from_the_background) {
+    if (is_valgrind()) SKIP("valgrind lets no signal stop a process");
     terminal tty;
     new_terminal(&tty);
     CHECK_INT(wait_for(start_on_terminal(&tty, change_from_background, NULL)), 0);

@@ -162,7 +162,7 @@ bool rondo__device_is_terminal(int fd) { return isatty(fd) == 1; }
 int rondo__device_terminal_id(int fd, uint64_t *ret_id) {
     struct stat about;
 #if defined(TIOCGDEV)
-    unsigned device;
+    unsigned device = 0;
     if (ioctl(fd, TIOCGDEV, &device) == 0) { /* for /dev/tty it names the real one */
         *ret_id = device;
         return 0;
@@ -185,7 +185,7 @@ int rondo__device_set_mode(int fd, const struct termios *mode) {
 }
 
 bool rondo__device_in_background(int fd) {
-    pid_t session, group;
+    pid_t session = -1, group = -1; /* tools like valgrind do not know what these calls write */
     /* Of a terminal that does not control us nobody minds. (Its master would tell us its group.) */
     return ioctl(fd, TIOCGSID, &session) == 0 && session == getsid(0) &&
            ioctl(fd, TIOCGPGRP, &group) == 0 && group != getpgrp();

@@ -364,6 +364,31 @@ TEST(a_costly_message_is_bounded) {
     CHECK_TRACE("EPROTO");
 }
 
+/* Pointers that each lead to the one before: as many as a name may have labels, or one more. */
+static void show_chain(unsigned pointers) {
+    begin("a.test", RONDO_DNS_NS);
+    dns_record(&m, "a.test", RONDO_DNS_TXT, 1);
+    size_t to = 12;
+    for (unsigned i = 1; i < pointers; i++) {
+        size_t at = m.len;
+        dns_u16(&m, 0xc000 | (unsigned)to);
+        to = at;
+    }
+    dns_end(&m);
+    dns_record(&m, "a.test", RONDO_DNS_NS, 1);
+    dns_u16(&m, 0xc000 | (unsigned)to);
+    dns_end(&m);
+    show(RONDO_DNS_NS);
+}
+TEST(a_long_way_through_pointers_is_no_name) {
+    show_chain(127);
+    CHECK_TRACE("NS/1 a.test");
+    show_chain(128);
+    CHECK_TRACE("EPROTO");
+    show_chain(4000);
+    CHECK_TRACE("EPROTO");
+}
+
 /* ---- every cut, and many a changed byte ---- */
 
 static void sample(rondo_dns_type type) {

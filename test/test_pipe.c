@@ -204,6 +204,23 @@ TEST(an_ended_source_only_ends) {
     close(out);
 }
 
+TEST(an_ended_source_leaves_it_to_the_others) {
+    pipeline line = new_pipeline(false);
+    rondo_stream *over;
+    int in = new_pair(line.loop, &over);
+    rondo_stream_set_half_open(over, true);
+    rondo_resume(over);
+    shutdown(in, SHUT_WR);
+    run_turns(line.loop, 2);
+    CHECK_INT(rondo_pipe(over, line.dst), 0);
+    harness_send_str(line.in, "a");
+    run_turns(line.loop, 2);
+    CHECK_STR(read_now(line.out), "a");
+    CHECK_TRACE("");
+    close(in);
+    end_pipeline(&line);
+}
+
 /* ---- both directions ---- */
 
 TEST(a_proxy_keeps_the_answer_of_a_client_that_has_ended) {

@@ -500,3 +500,27 @@ TEST(out_of_memory_at_every_place_of_splicing) {
         if (!failed) break;
     }
 }
+
+/* ---- what a peer may do ---- */
+
+/* splice(2) stops in front of it and says that there is nothing; read(2) steps over it. */
+TEST(an_urgent_byte_does_not_stop_it) {
+    pipeline line = new_pipeline(true, 2000000);
+    pump_until(&line, 1000000, SIZE_MAX);
+    CHECK(line.src->flags & RONDO__BULK);
+    CHECK_INT(line.sent, line.size);
+    CHECK_INT(send(line.in, "!", 1, MSG_OOB), 1); /* out of band: no byte of the stream */
+    CHECK_INT(send(line.in, "behind", 6, 0), 6);
+    check_all_arrived(&line);
+    char text[8] = "";
+    size_t len = 0;
+    for (int turns = 0; turns < 2000 && len < 6; turns++) {
+        run_turns(line.loop, 1);
+        ssize_t count = recv(line.out, text + len, 6 - len, MSG_DONTWAIT);
+        if (count > 0) len += (size_t)count;
+        if (turns > 100) harness_sleep_ms(1);
+    }
+    CHECK_STR(text, "behind");
+    CHECK(!(line.src->flags & RONDO__HELD));
+    end_pipeline(&line);
+}

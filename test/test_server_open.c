@@ -197,6 +197,18 @@ TEST(sockets_of_a_service_manager) {
     end_loop(loop);
 }
 
+TEST(without_descriptors_an_inherited_socket_is_not_passed_over) {
+    uint16_t port;
+    hand_over("t", &port);
+    set_environment((long)getpid(), "1", NULL);
+    rondo_loop *loop = new_virtual_loop();
+    faults_fail(CALL_open, 1, EMFILE); /* the descriptor in reserve */
+    inherit(loop, NULL, RONDO_EMFILE);
+    faults_stop();
+    CHECK_INT(rondo_server_port(inherit(loop, NULL, 0)), port);
+    end_loop(loop);
+}
+
 TEST(sockets_by_name) {
     uint16_t ports[4];
     hand_over("tttt", ports);

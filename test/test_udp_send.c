@@ -120,6 +120,32 @@ TEST(trying_never_overtakes) {
     close(fd);
 }
 
+TEST(another_peer_gets_nothing_of_the_one_before) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_address to[2];
+    int fds[2];
+    rondo_udp *udp = new_sender(loop, &fds[0], &to[0]);
+    rondo_close(new_sender(loop, &fds[1], &to[1])); /* for its socket */
+    CHECK_INT(rondo_udp_connect(udp, &to[0]), 0);
+    CHECK_INT(send_text(udp, NULL, "one"), 1);
+    CHECK_INT(rondo_udp_connect(udp, &to[1]), 0);
+    CHECK_INT(send_text(udp, NULL, "two"), 1);
+    CHECK_INT(rondo_udp_connect(udp, NULL), 0);
+    CHECK_INT(send_text(udp, &to[0], "three"), 1);
+    pass_sends = 0; /* the kernel is full: the queue can't be sent first */
+    CHECK_INT(rondo_udp_connect(udp, &to[1]), RONDO_EAGAIN);
+    pass_sends = -1;
+    run_turns(loop, 2);
+    CHECK_INT(rondo_udp_connect(udp, &to[1]), 0);
+    note_socket(fds[0]);
+    CHECK_TRACE("drain one three");
+    note_socket(fds[1]);
+    CHECK_TRACE("two");
+    end_loop(loop);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* ---- the queue ---- */
 
 TEST(above_the_mark_it_says_so_and_drains) {

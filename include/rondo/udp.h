@@ -70,7 +70,8 @@ RONDO_API int rondo_udp_bind(rondo_udp *udp, const char *host, uint16_t port);
  * loop has it), RONDO_ECLOSED, RONDO_ENOMEM. On failure the fd is still the caller's. */
 RONDO_API int rondo_udp_open(rondo_udp *udp, int fd);
 /* Talks to one peer only: others' datagrams that come from now on are dropped by the kernel. NULL:
- * to everybody again. 0, RONDO_ECLOSED, or as of rondo_udp_bind() and rondo_udp_send(), or of the
+ * to everybody again. What is queued goes to whom it was meant for first; RONDO_EAGAIN when the
+ * kernel is full: try again at `drain`. 0, RONDO_ECLOSED, or as of rondo_udp_bind() and rondo_udp_send(), or of the
  * kernel, such as RONDO_ENETUNREACH; then an earlier peer may be lost, as rondo_udp_peer() tells.
  */
 RONDO_API int rondo_udp_connect(rondo_udp *udp, const rondo_address *peer);

@@ -86,7 +86,13 @@ int rondo_server_open(rondo_server *server, int fd) {
     return status;
 }
 
-/* Those that are no listening stream sockets are for other parts of the program. */
+/* Those that are no listening stream sockets, and those that are in use, are for other parts of the
+ * program. */
+static bool is_for_others(int status) {
+    return status == RONDO_ENOTSOCK || status == RONDO_ENOTSUP || status == RONDO_EINVAL ||
+           status == RONDO_EBADF || status == RONDO_EEXIST;
+}
+
 int rondo_server_listen_inherited(rondo_server *server, const char *name) {
     RONDO__CHECK(server, &rondo__server_kind);
     int at = 0, first = RONDO_ENOENT;
@@ -96,6 +102,7 @@ int rondo_server_listen_inherited(rondo_server *server, const char *name) {
         status = rondo_server_open(server, fd);
         if (status == 0) return 0;
         rondo__inherited_put_back(fd);
+        if (!is_for_others(status)) return status;
         if (first == RONDO_ENOENT && name) first = status;
     }
     return first;

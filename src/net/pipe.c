@@ -45,8 +45,8 @@ int rondo_pipe(rondo_stream *src, rondo_stream *dst) {
     if (src->consumer || rondo__pipe_leads_on(src)) return RONDO_EBUSY;
     if (dst->flags & RONDO__ENDED) return RONDO_EPIPE;
     if (rondo__stream_need_extra(src) < 0 || rondo__stream_need_extra(dst) < 0) return RONDO_ENOMEM;
-    if (src->flags & RONDO__EOF) { /* there is nothing to come */
-        rondo__stream_end(dst);
+    if (src->flags & RONDO__EOF) { /* there is nothing to come, unless from another source */
+        if (!rondo__pipe_leads_in(dst)) rondo__stream_end(dst);
         return 0;
     }
     rondo__pipe *pipe = rondo__alloc(sizeof *pipe);
@@ -101,9 +101,13 @@ int64_t rondo__pipe_splice(rondo_stream *src) {
         return RONDO_ENOTSUP;
     }
     int64_t count = rondo__out_splice(pipe->dst, src->fd);
+    bool empty = rondo__queued(pipe->dst) == 0;
+    /* It may be the kernel pipe that is full: then the source stays readable, and must be held. With
+     * room in the pipe, what is there can't be spliced: TCP's stops in front of an urgent byte
+     * (RFC 6093) for as long as nobody reads over it. */
+    if (count == RONDO_EAGAIN && empty) count = RONDO_ENOTSUP;
+    if (count == RONDO_EAGAIN) src->flags |= RONDO__HELD;
     if (count == RONDO_ENOTSUP) read_again(pipe, -PATIENCE);
-    /* It may be the kernel pipe that is full: then the source stays readable, and must be held. */
-    if (count == RONDO_EAGAIN && rondo__queued(pipe->dst) > 0) src->flags |= RONDO__HELD;
     return count;
 }
 

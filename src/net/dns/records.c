@@ -52,14 +52,20 @@ static unsigned u16_at(const message *in, size_t at) {
     return (unsigned)in->bytes[at] << 8 | in->bytes[at + 1];
 }
 
+/* A name has 127 labels at most, in 255 bytes. More pointers than that lead one to another, which
+ * nobody needs and costs much: the same name is read many times. */
+#define JUMPS_MAX 127
+
 static bool read_name(const message *in, size_t *at, name *ret_name) {
     size_t pos = *at, begin = pos;
     bool jumped = false;
+    int jumps = 0;
     ret_name->len = 0;
     for (;;) {
         if (pos >= in->len) return false;
         unsigned label = in->bytes[pos];
         if (label >= 0xc0) { /* a pointer to the rest */
+            if (++jumps > JUMPS_MAX) return false;
             if (pos + 2 > in->len) return false;
             size_t target = u16_at(in, pos) & 0x3fff;
             if (target >= begin) return false;

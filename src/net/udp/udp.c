@@ -272,6 +272,12 @@ int rondo_udp_connect(rondo_udp *udp, const rondo_address *peer) {
     int status = rondo__udp_need_socket(udp);
     if (status == 0 && peer) status = rondo__udp_target(udp, peer, &to);
     if (status < 0) return status;
+    /* What is queued was meant for the peer of its time. */
+    if (udp->out.count > 0 && !(udp->flags & RONDO__UDP_BLOCKED)) rondo__udp_send_queue(udp);
+    if (udp->out.count > 0) {
+        udp->flags |= RONDO__UDP_NEED_DRAIN;
+        return RONDO_EAGAIN;
+    }
     /* Linux refuses to go from a mapped address to an IPv6 one: that peer is left first. */
     bool leave = !peer || ((udp->flags & RONDO__UDP_PEER_IPV4) &&
                            rondo_address_family(peer) == RONDO_FAMILY_IPV6);

@@ -125,8 +125,16 @@ TEST(what_a_system_call_may_say) {
     CHECK(!rondo_address_equal(&none, &address));
     CHECK(rondo_address_equal(&none, &none));
     CHECK_INT(rondo_address_from_sockaddr(&raw, 1, &address), RONDO_EINVAL);
-    CHECK_INT(rondo_address_from_sockaddr(&raw, sizeof raw, &address), RONDO_EINVAL);
+    struct sockaddr_un full = {.sun_family = AF_UNIX}; /* a path without a NUL: unix(7), BUGS */
+    char text[RONDO_ADDRESS_TEXT_BYTES];
+    memset(full.sun_path, 'p', sizeof full.sun_path);
+    memcpy(&raw, &full, sizeof full);
+    CHECK_INT(rondo_address_from_sockaddr(&raw, sizeof full + 1, &address), 0);
+    CHECK_INT(address.len, sizeof full);
+    CHECK_INT(rondo_address_format_host(&address, text, sizeof text), 108);
     raw.ss_family = AF_INET;
+    CHECK_INT(rondo_address_from_sockaddr(&raw, sizeof raw, &address), 0); /* all the space */
+    CHECK_INT(address.len, sizeof(struct sockaddr_in));
     CHECK_INT(rondo_address_from_sockaddr(&raw, 15, &address), RONDO_EINVAL);
     raw.ss_family = AF_INET6;
     CHECK_INT(rondo_address_from_sockaddr(&raw, 27, &address), RONDO_EINVAL);
@@ -137,10 +145,14 @@ TEST(what_a_system_call_may_say) {
 TEST(ipv4_is_the_same_in_and_out_of_ipv6) {
     rondo_address plain, mapped, other;
     CHECK_INT(rondo_address_parse("10.0.0.1", 5, &plain), 0);
-    CHECK_INT(rondo_address_parse("::ffff:10.0.0.1", 5, &mapped), 0);
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(5)};
+    CHECK_INT(inet_pton(AF_INET6, "::ffff:10.0.0.1", &v6.sin6_addr), 1);
+    CHECK_INT(rondo_address_from_sockaddr(&v6, sizeof v6, &mapped), 0);
     CHECK_INT(rondo_address_parse("10.0.0.2", 5, &other), 0);
     CHECK(rondo_address_equal(&plain, &mapped));
     CHECK(rondo_address_equal(&mapped, &plain));
     CHECK(!rondo_address_equal(&plain, &other));
     CHECK_INT(rondo__address_af(&mapped), AF_INET6); /* for the socket it is IPv6 */
+    CHECK_INT(rondo_address_parse("::ffff:10.0.0.1", 5, &other), 0);
+    CHECK(memcmp(&other, &mapped, sizeof other) == 0);
 }

@@ -135,6 +135,20 @@ TEST(it_may_be_closed_or_paused_in_connect) {
     end_loop(loop);
 }
 
+TEST(nothing_is_told_before_connect) {
+    rondo_loop *loop = new_virtual_loop();
+    connecting it = {new_opening(loop), -1};
+    CHECK_INT(rondo_try_write(it.stream, rondo_slice_text("x")), RONDO_EAGAIN);
+    rondo_write_lent(it.stream, rondo_slice_of("", 0), note_release, (void *)(uintptr_t) "lent");
+    run_turns(loop, 3);
+    CHECK_TRACE("");
+    int fd = start_connecting(loop, &it);
+    run_turns(loop, 3);
+    CHECK_TRACE("connect lent:OK drain");
+    close(fd);
+    end_loop(loop);
+}
+
 /* ---- a transport ---- */
 
 typedef struct twist {

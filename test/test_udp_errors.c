@@ -174,3 +174,25 @@ TEST(a_connected_handle_hears_that_its_peer_is_gone) {
     check_refused_connected("127.0.0.1", false);
     check_refused_connected("::1", true);
 }
+
+static void count_all_turns(rondo_prepare *prepare, void *arg) {
+    if (++*(int *)arg > 5000) FAIL("the loop spins");
+}
+/* Readable for ever, and nothing to read: it is looked at now and then. */
+TEST(a_socket_that_was_shut_down_does_not_spin) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_address to = nobody("127.0.0.1");
+    rondo_udp *udp = rondo_udp_new(loop);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), turns = 0;
+    CHECK_INT(connect(fd, (const struct sockaddr *)(const void *)to.socket.bytes, to.len), 0);
+    CHECK_INT(shutdown(fd, SHUT_RDWR), 0);
+    CHECK_INT(rondo_udp_open(udp, fd), 0);
+    rondo_udp_on_message(udp, note_message, NULL);
+    rondo_prepare *prepare = rondo_prepare_new(loop);
+    rondo_timer *timer = start_timer(loop, 1000, end_idling, loop);
+    CHECK_INT(rondo_prepare_start(prepare, count_all_turns, &turns), 0);
+    CHECK_INT(rondo_loop_run(loop, RONDO_RUN_ALL), 1);
+    CHECK(turns < 1000);
+    rondo_close(timer);
+    end_loop(loop);
+}

@@ -7,6 +7,8 @@
 #include "faults.h"
 #include "streams.h"
 
+#include "net/duplex.h"
+
 #include <rondo/tick.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -79,7 +81,7 @@ TEST(a_descriptor_comes_just_before_its_bytes) {
     pass_file(one, "2", "B");
     pass_file(one, "3", "C");
     CHECK_INT(queued(one), 18);
-    run_turns(loop, 2);
+    run_turns(loop, 4);
     CHECK_TRACE("<A> beforewithbehind <B> 2 <C> 3");
     CHECK_INT(queued(one), 0);
     pass_file(other, "back", "D"); /* and the other way */
@@ -259,6 +261,74 @@ static void close_at_fd(rondo_stream *stream, int fd, void *arg) {
     else
         rondo_close(stream);
 }
+static void stop_at_fd(rondo_stream *stream, int fd, void *arg) {
+    note_fd(stream, fd, arg);
+    if (arg)
+        CHECK_INT(rondo_stream_off_data(stream, note_data, NULL), 0);
+    else
+        rondo_pause(stream);
+}
+TEST(bytes_wait_for_whom_a_descriptor_stops) {
+    for (int off = 0; off < 2; off++) {
+        rondo_loop *loop = new_virtual_loop();
+        rondo_stream *stream;
+        int peer = new_pair(loop, &stream), fd = new_file("A");
+        rondo_stream_figures figures;
+        note_events(stream);
+        rondo_stream_on_data(stream, note_data, NULL);
+        CHECK_INT(rondo_stream_on_fd(stream, stop_at_fd, off ? loop : NULL), 0);
+        CHECK_INT(send_fds(peer, &fd, 1, "one"), 3);
+        CHECK_INT(send(peer, "two", 3, 0), 3);
+        shutdown(peer, SHUT_WR);
+        run_turns(loop, 3);
+        CHECK_TRACE("<A>");
+        rondo_stream_get_figures(stream, &figures);
+        CHECK_INT(figures.bytes_in, 0);
+        check_idle(loop);
+        if (off)
+            CHECK_INT(rondo_stream_on_data(stream, note_data, NULL), 0);
+        else
+            CHECK_INT(rondo_resume(stream), 0);
+        run_turns(loop, 3);
+        CHECK_TRACE("one two end finish close");
+        close(fd);
+        close(peer);
+        end_loop(loop);
+    }
+}
+
+TEST(what_waits_goes_with_the_stream) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_stream *stream;
+    int peer = new_pair(loop, &stream), fd = new_file("A");
+    rondo_stream_on_data(stream, note_data, NULL);
+    CHECK_INT(rondo_stream_on_fd(stream, stop_at_fd, NULL), 0);
+    CHECK_INT(send_fds(peer, &fd, 1, "one"), 3);
+    run_turns(loop, 2);
+    rondo_close(stream);
+    run_turns(loop, 1);
+    CHECK_TRACE("<A>");
+    close(fd);
+    close(peer);
+    end_loop(loop);
+}
+
+TEST(a_flood_of_descriptors_leaves_room_for_others) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_stream *stream;
+    int peer = new_pair(loop, &stream), fd = new_file("A");
+    CHECK_INT(rondo_stream_on_fd(stream, note_fd, NULL), 0);
+    rondo_resume(stream);
+    for (int i = 0; i < 3; i++) CHECK_INT(send_fds(peer, &fd, 1, "x"), 1);
+    run_turns(loop, 1);
+    CHECK_TRACE("<A>"); /* one message, and the others have their turn */
+    run_turns(loop, 2);
+    CHECK_TRACE("<A> <A>");
+    close(fd);
+    close(peer);
+    end_loop(loop);
+}
+
 TEST(closing_at_the_first_closes_the_others) {
     for (int fails = 0; fails < 2; fails++) {
         rondo_loop *loop = new_virtual_loop();
@@ -324,6 +394,10 @@ TEST(as_many_as_one_message_holds) {
     rondo_resume(stream);
     CHECK_INT(rondo_stream_on_fd(stream, note_fd, NULL), 0);
     for (int round = 0; round < 8; round++) {
+        if (round == 4) { /* credentials come along, in front */
+            int on = 1;
+            CHECK_INT(setsockopt(stream->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
+        }
         CHECK_INT(send_fds(peer, fds, 253, "x"), 1);
         run_turns(loop, 2);
         CHECK_INT(trace_size, 253 * 4 - 1);
@@ -547,6 +621,34 @@ TEST(a_stream_that_connects_passes_when_it_is_open) {
     rondo_close(client);
     CHECK_INT(rondo_unix_credentials(client, &peer), RONDO_ECLOSED);
     close(listener);
+    end_loop(loop);
+}
+
+TEST(what_never_connects_leaves_no_descriptor_behind) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_connect_options nobody = {.path = "@rondo-test-nobody"};
+    rondo_stream *stream = rondo_connect_with(loop, &nobody);
+    rondo_stream_on_error(stream, note_error, NULL);
+    pass_file(stream, "x", "one");
+    pass_file(stream, "x", "two");
+    run_all(loop);
+    CHECK_TRACE("ECONNREFUSED");
+    stream = rondo_connect_with(loop, &nobody);
+    pass_file(stream, "x", "three");
+    rondo_close(stream);
+    run_all(loop);
+    end_loop(loop); /* and the harness counts */
+}
+
+TEST(a_connecting_tcp_stream_passes_nothing) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_stream *stream = rondo_connect(loop, "127.0.0.1", 9);
+    int fd = new_file("A");
+    CHECK_INT(rondo_write_fd(stream, rondo_slice_text("x"), fd, false), RONDO_ENOTSUP);
+    CHECK_INT(rondo_stream_on_fd(stream, note_fd, NULL), RONDO_ENOTSUP);
+    rondo_close(stream);
+    run_all(loop);
+    close(fd);
     end_loop(loop);
 }
 

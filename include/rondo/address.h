@@ -32,14 +32,16 @@ typedef struct rondo_address {
 #define RONDO_ADDRESS_TEXT_BYTES 136
 
 /* A numeric host: IPv4 in dotted form, IPv6 without brackets and with an optional scope
- * ("fe80::1%eth0", "fe80::1%2"; RFC 4007), or "localhost", which is 127.0.0.1. 0 or RONDO_EINVAL. */
+ * ("fe80::1%eth0", "fe80::1%2"; RFC 4007), or "localhost", which is 127.0.0.1. IPv4 written as IPv6
+ * ("::ffff:192.0.2.1") makes an IPv6 socket: it can be connected to, but only one that serves both
+ * families can be bound to it. 0 or RONDO_EINVAL. */
 RONDO_API int rondo_address_parse(const char *host, uint16_t port, rondo_address *ret_address);
 
 /* A Unix socket (unix(7)): the path of a socket file, or "@name" for a name in the abstract
  * namespace. 0, RONDO_EINVAL (empty) or RONDO_ENAMETOOLONG (107 bytes are the most). */
 RONDO_API int rondo_address_parse_unix(const char *path, rondo_address *ret_address);
 
-/* From a struct sockaddr of a system call. 0, RONDO_EINVAL (too short or too long) or
+/* From a struct sockaddr of a system call. 0, RONDO_EINVAL (too short) or
  * RONDO_EAFNOSUPPORT. The other way: &address.socket and address.len are what bind(2) takes. */
 RONDO_API int rondo_address_from_sockaddr(const void *sockaddr, size_t len,
                                           rondo_address *ret_address);

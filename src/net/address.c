@@ -122,7 +122,7 @@ int rondo_address_parse_unix(const char *path, rondo_address *ret_address) {
 
 int rondo_address_from_sockaddr(const void *sockaddr, size_t len, rondo_address *ret_address) {
     sa_family_t family = AF_UNSPEC;
-    if (len < sizeof family || len > sizeof(struct sockaddr_un)) return RONDO_EINVAL;
+    if (len < sizeof family) return RONDO_EINVAL;
     memcpy(&family, sockaddr, sizeof family);
     if (family == AF_INET) {
         if (len < sizeof(struct sockaddr_in)) return RONDO_EINVAL;
@@ -132,6 +132,9 @@ int rondo_address_from_sockaddr(const void *sockaddr, size_t len, rondo_address 
         len = sizeof(struct sockaddr_in6);
     } else if (family != AF_UNIX) {
         return RONDO_EAFNOSUPPORT;
+    } else if (len > sizeof(struct sockaddr_un)) {
+        /* Linux takes a path without a NUL that fills all of sun_path, and counts a NUL behind it. */
+        len = sizeof(struct sockaddr_un);
     }
     *ret_address = from_bytes(sockaddr, len);
     return 0;

@@ -57,11 +57,16 @@ int rondo_server_listen_unix(rondo_server *server, const char *path, unsigned mo
     if (status < 0) return status;
     int fd = rondo__unix_listen(path, mode, server->backlog, &file);
     if (fd < 0) return fd;
-    status = start_or_close(server, fd);
-    if (status < 0)
-        rondo__unix_file_remove(file);
-    else
+    rondo_address address;
+    status = rondo__socket_name(fd, false, &address);
+    if (status == 0) status = rondo__server_start(server, fd, &address);
+    if (status == 0) {
         server->file = file;
+        return 0;
+    }
+    /* In this order: the file of a closed socket may be replaced by another server's at any time. */
+    rondo__unix_file_remove(file);
+    rondo__socket_close(fd);
     return status;
 }
 

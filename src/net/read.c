@@ -109,6 +109,18 @@ static bool splice_some(rondo_stream *stream) {
     return true;
 }
 
+/* Tells what came beside the bytes in the buffer. Whether they are still wanted; if not, they wait. */
+static bool tell_beside(rondo_stream *stream, const char *buffer, size_t len) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    transport->beside(stream);
+    if (rondo__stream_dead(stream)) return false;
+    if (rondo__stream_wants(stream)) return true;
+    int status = transport->keep(stream, rondo_slice_of(buffer, len));
+    if (status < 0) rondo__stream_fail(stream, status);
+    stream->bytes_in -= len; /* they are read again */
+    return false;
+}
+
 static void read_some(rondo_stream *stream) {
     char *buffer = rondo__net_of(stream->base.loop)->receive;
     size_t size = RONDO__RECEIVE_BYTES;
@@ -127,10 +139,9 @@ static void read_some(rondo_stream *stream) {
             return;
         }
         count_read(stream, count);
-        if (transport && transport->beside) transport->beside(stream);
-        if (rondo__stream_dead(stream)) return;
+        if (transport && transport->beside && !tell_beside(stream, buffer, (size_t)count)) return;
         rondo__stream_tell_data(stream, rondo_slice_of(buffer, (size_t)count));
-        if (!transport && (size_t)count < size) return;
+        if ((!transport || transport->beside) && (size_t)count < size) return;
         total += (uint64_t)count;
     } while (rondo__stream_wants(stream) && total < budget_of(stream, size));
     /* The fd tells again of what the kernel still has, but not of what the transport has. */

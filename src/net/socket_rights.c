@@ -55,7 +55,8 @@ int64_t rondo__socket_read_fds(int fd, void *buffer, size_t size, int fds[RONDO_
                                unsigned *ret_count) {
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int) * RONDO__RIGHTS_MOST)];
+        /* And what an adopted socket may be set to receive: SO_PASSCRED, SO_TIMESTAMP ... */
+        char bytes[CMSG_SPACE(sizeof(int) * RONDO__RIGHTS_MOST) + 256];
     } control;
     struct iovec piece = {.iov_base = buffer, .iov_len = size};
     struct msghdr message;

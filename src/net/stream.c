@@ -22,7 +22,9 @@ void rondo__stream_report_later(rondo_stream *stream) {
 
 void rondo__stream_report(rondo_stream *stream) {
     uint32_t through = RONDO__EOF | RONDO__FINISHED;
-    rondo__out_release(stream, false);
+    /* `connect` comes first. */
+    bool opening = (stream->flags & RONDO__OPENING) && !rondo__stream_dead(stream);
+    if (!opening) rondo__out_release(stream, false);
     if (rondo__handle_closing(&stream->base)) return;
     if (stream->flags & RONDO__FAILED) {
         rondo__stream_tell_error(stream);
@@ -33,7 +35,8 @@ void rondo__stream_report(rondo_stream *stream) {
     if (rondo__stream_dead(stream)) return;
     if (rondo__queued(stream) == 0) {
         rondo__pipe_drained(stream);
-        if (stream->flags & RONDO__NEED_DRAIN) {
+        /* The queue may be empty while the kernel is full: of what rondo_try_write() has sent. */
+        if ((stream->flags & (RONDO__NEED_DRAIN | RONDO__BLOCKED)) == RONDO__NEED_DRAIN) {
             stream->flags &= ~(uint32_t)RONDO__NEED_DRAIN;
             rondo__stream_tell(stream, RONDO__STREAM_DRAIN);
             if (rondo__stream_dead(stream)) return;

@@ -5,9 +5,9 @@
  * way (TLS, descriptors beside bytes, a file as standard output) is a table of these functions, set
  * by rondo__stream_set_transport(). Internal, for src/net/.
  *
- * None of them but `beside` calls user functions, fails or closes the stream: they return what happened, as the
- * functions of socket.h do, and the stream does the rest. An EAGAIN is honest: the fd's readiness,
- * or `ready`, brings the stream back.
+ * None of them but `beside` calls user functions, fails or closes the stream: they return what
+ * happened, as the functions of socket.h do, and the stream does the rest. An EAGAIN is honest: the
+ * fd's readiness, or `ready`, brings the stream back.
  */
 #ifndef RONDO__TRANSPORT_H
 #define RONDO__TRANSPORT_H
@@ -27,8 +27,13 @@ typedef struct rondo__transport {
      * For streams that nobody reads. NULL: that can't be told. */
     int (*peek)(rondo_stream *stream);
     /* After each read that brought bytes, before they are told: tells of what came beside them. The
-     * only one that calls user functions, and may fail or close the stream. Or NULL. */
+     * only one that calls user functions, and may fail or close the stream. Or NULL. With it, a
+     * short read means that the fd's readiness tells of the rest. */
     void (*beside)(rondo_stream *stream);
+    /* With `beside`: bytes just read that the stream doesn't want any more, since a listener of what
+     * came beside them said so. The next read() gives them, and `pending` says that they are there.
+     * 0 or RONDO_ENOMEM. */
+    int (*keep)(rondo_stream *stream, rondo_slice bytes);
     /* Bytes taken, RONDO_EAGAIN, an error. flags of rondo__socket_write(). */
     int64_t (*write)(rondo_stream *stream, const struct iovec *iov, int count, int flags);
     /* As rondo__socket_sendfile(). NULL: files are read and written. */

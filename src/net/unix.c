@@ -3,7 +3,7 @@
  * Passing descriptors. A stream that passes any has a transport, which knows where in the bytes
  * written a descriptor belongs, and sends the byte at that place together with it; and which asks
  * for descriptors whenever it reads. Those that a read has brought wait in the state until the
- * listeners are told, right after it.
+ * listeners are told, right after it; and so do its bytes when one of them stops the reading.
  */
 #include <rondo/unix.h>
 
@@ -24,6 +24,8 @@ typedef struct rights {
     passed *first, *last;        /* to be sent */
     unsigned came, told;         /* of `fds` */
     int fds[RONDO__RIGHTS_MOST]; /* of the read that was just made */
+    char *kept;                  /* bytes to be read before those of the socket, or NULL */
+    size_t kept_at, kept_len;
 } rights;
 
 static rights *rights_of(const rondo_stream *stream) {
@@ -90,14 +92,43 @@ static int rights_shut(rondo_stream *stream) { return rondo__socket_shutdown(str
 
 /* ---- receiving ---- */
 
+static int rights_keep(rondo_stream *stream, rondo_slice bytes) {
+    rights *self = rights_of(stream);
+    /* Those that were kept come without descriptors: nobody is told anything, and stops them. */
+    RONDO_ASSERT(!self->kept);
+    self->kept = rondo__alloc(bytes.len);
+    if (!self->kept) return RONDO_ENOMEM;
+    memcpy(self->kept, bytes.data, bytes.len);
+    self->kept_at = 0;
+    self->kept_len = bytes.len;
+    return 0;
+}
+
+static bool rights_pending(const rondo_stream *stream) { return rights_of(stream)->kept != NULL; }
+
+static int64_t read_kept(rights *self, void *buffer, size_t size) {
+    size_t len = self->kept_len - self->kept_at;
+    if (len > size) len = size;
+    memcpy(buffer, self->kept + self->kept_at, len);
+    self->kept_at += len;
+    if (self->kept_at == self->kept_len) {
+        rondo__free(self->kept);
+        self->kept = NULL;
+    }
+    return (int64_t)len;
+}
+
 static int64_t rights_read(rondo_stream *stream, void *buffer, size_t size) {
     rights *self = rights_of(stream);
     RONDO_ASSERT(self->told == self->came);
     self->told = self->came = 0;
+    if (self->kept) return read_kept(self, buffer, size);
     return rondo__socket_read_fds(stream->fd, buffer, size, self->fds, &self->came);
 }
 
-static int rights_peek(rondo_stream *stream) { return rondo__socket_peek(stream->fd); }
+static int rights_peek(rondo_stream *stream) {
+    return rights_of(stream)->kept ? 1 : rondo__socket_peek(stream->fd);
+}
 
 static bool heard(const rondo_stream *stream, unsigned event) {
     return rondo__stream_has_slots(stream) &&
@@ -148,7 +179,12 @@ static void rights_stop(rondo_stream *stream) {
     close_rest(self);
 }
 
-static void rights_free(rondo_stream *stream) { rondo__free(rights_of(stream)); }
+static void rights_free(rondo_stream *stream) {
+    rights *self = rights_of(stream);
+    rights_stop(stream); /* a stream that never got a socket was not stopped */
+    rondo__free(self->kept);
+    rondo__free(self);
+}
 
 static const rondo__transport rights_transport = {
     .name = "rights",
@@ -157,7 +193,9 @@ static const rondo__transport rights_transport = {
     .write = rights_write,
     .sendfile = rights_sendfile,
     .shut = rights_shut,
+    .pending = rights_pending,
     .beside = rights_beside,
+    .keep = rights_keep,
     .stop = rights_stop,
     .free = rights_free,
 };
@@ -167,13 +205,18 @@ static int need_rights(rondo_stream *stream) {
     const rondo__transport *transport = rondo__transport_of(stream);
     if (transport == &rights_transport) return 0;
     if (transport) return RONDO_ENOTSUP;
-    /* One that connects has no socket to ask yet; if it is not a Unix socket, sending fails. */
-    int status = stream->fd < 0 ? 0 : rondo__socket_is_unix(stream->fd);
+    /* One that connects has no socket to ask yet, but knows where to. TCP would send the bytes, and
+     * lose the descriptor without a word. */
+    const rondo__opening *opening = stream->extra ? stream->extra->opening : NULL;
+    int status = stream->fd >= 0           ? rondo__socket_is_unix(stream->fd)
+                 : opening && opening->tcp ? RONDO_ENOTSUP
+                                           : 0;
     if (status < 0) return status;
     rights *self = rondo__alloc(sizeof *self);
     if (!self) return RONDO_ENOMEM;
     self->first = self->last = NULL;
     self->came = self->told = 0;
+    self->kept = NULL;
     status = rondo__stream_set_transport(stream, &rights_transport, self);
     if (status < 0) rondo__free(self);
     return status;

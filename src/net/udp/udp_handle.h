@@ -48,6 +48,7 @@ struct rondo_udp {
     rondo_udp_figures figures;
     uint64_t turn;       /* in which the budget was begun */
     uint32_t left;       /* of the budget, in that turn */
+    uint32_t in_vain;    /* times in a row that it was readable and had nothing */
     uint32_t drops_seen; /* the kernel's count */
     size_t run_most;     /* the largest segment that may be sent in runs; 0: none */
     uint32_t flags;

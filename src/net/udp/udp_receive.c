@@ -178,6 +178,7 @@ static void receive_some(rondo_udp *udp) {
         int most = left < RONDO__UDP_BATCH ? (int)left : RONDO__UDP_BATCH;
         int count = receive_batch(udp, most);
         if (count >= 0) {
+            udp->in_vain = 0;
             if (count < most) break;
             any = true;
             continue;
@@ -185,9 +186,14 @@ static void receive_some(rondo_udp *udp) {
         if (count == RONDO_EAGAIN && any) break;
         /* Readable, and nothing to read: the socket has errors of the network, and said one of them
          * in place of a datagram, or to the call that sent last. */
-        if (rondo__udp_take_errors(udp) == 0 && count != RONDO_EAGAIN)
-            rondo__udp_tell_error(udp, count, NULL);
-        if (count == RONDO_EAGAIN) break;
+        bool found = rondo__udp_take_errors(udp) > 0;
+        if (!found && count != RONDO_EAGAIN) rondo__udp_tell_error(udp, count, NULL);
+        if (count == RONDO_EAGAIN) {
+            /* Once is a datagram with a wrong checksum. For ever is what shutdown(2) leaves behind. */
+            udp->in_vain = found ? 0 : udp->in_vain + 1;
+            if (udp->in_vain >= TRIES) pause_reading(udp);
+            break;
+        }
         if (++failures == TRIES) {
             pause_reading(udp);
             break;

@@ -148,8 +148,17 @@ static void read_some(rondo_stream *stream) {
     if (rondo__stream_wants(stream) && is_pending(stream)) rondo__stream_report_later(stream);
 }
 
+/* A write that waited for the peer to say something tries again. */
+static void write_on(rondo_stream *stream) {
+    bool blocked = (stream->flags & (RONDO__BLOCKED | RONDO__OPENING)) == RONDO__BLOCKED;
+    if (rondo__stream_dead(stream) || !blocked) return;
+    if (!(rondo__io_watched(&stream->io) & RONDO__WRITABLE)) rondo__stream_send(stream, NULL);
+}
+
 void rondo__stream_read_on(rondo_stream *stream) {
-    if (rondo__stream_wants(stream) && is_pending(stream)) read_some(stream);
+    if (!rondo__stream_wants(stream) || !is_pending(stream)) return;
+    read_some(stream);
+    write_on(stream);
 }
 
 /* libev stops a watcher that the kernel refuses to watch, and reports it as ready for everything
@@ -184,4 +193,5 @@ void rondo__stream_ready(rondo_loop *loop, rondo__io *io, int events) {
         read_some(stream);
     else if (!(stream->flags & RONDO__EOF))
         look_at_peer(stream);
+    write_on(stream);
 }

@@ -132,9 +132,12 @@ static int64_t send_pipe(rondo_stream *stream, int64_t budget) {
     return sent == 0 ? RONDO_EAGAIN : sent;
 }
 
-/* Waits until the fd is writable. */
+/* Waits until the fd is writable, or readable: see `starved` in transport.h. */
 static void block(rondo_stream *stream) {
-    int events = rondo__io_watched(&stream->io) | RONDO__WRITABLE;
+    const rondo__transport *transport = rondo__transport_of(stream);
+    bool starved = transport && transport->starved && transport->starved(stream);
+    int events = rondo__io_watched(&stream->io) & ~RONDO__WRITABLE;
+    events |= starved ? RONDO__READABLE : RONDO__WRITABLE;
     stream->flags |= RONDO__BLOCKED;
     rondo__timeouts_blocked(stream);
     if (rondo__io_watch(stream->base.loop, &stream->io, events) < 0)

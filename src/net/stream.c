@@ -187,7 +187,9 @@ static void stream_verify(const rondo_handle *handle) {
     RONDO_ASSERT(!(stream->flags & RONDO__SHUT) || (stream->flags & RONDO__ENDED));
     RONDO_ASSERT(!(stream->flags & RONDO__FINISHED) || (stream->flags & RONDO__SHUT));
     if (!rondo__stream_dead(stream) && (stream->flags & RONDO__BLOCKED) && !opening) {
-        RONDO_ASSERT(rondo__io_watched(&stream->io) & RONDO__WRITABLE);
+        int events = rondo__io_watched(&stream->io);
+        RONDO_ASSERT((events & RONDO__WRITABLE) ||
+                     ((events & RONDO__READABLE) && rondo__transport_of(stream)));
         RONDO_ASSERT(stream->out || (stream->flags & RONDO__NEED_DRAIN) ||
                      rondo__transport_of(stream));
     }

@@ -44,6 +44,9 @@ typedef struct rondo__transport {
     /* Ends the write side, behind the last byte: 0, RONDO_EAGAIN (call again when writable), an
      * error. */
     int (*shut)(rondo_stream *stream);
+    /* Whether the last EAGAIN of write() or shut() was for want of bytes from the peer, not of room:
+     * then the stream waits to be readable, and reads or peeks before it tries again. NULL: never. */
+    bool (*starved)(const rondo_stream *stream);
     /* Whether bytes are waiting that the fd's readiness does not tell of. NULL: never. */
     bool (*pending)(const rondo_stream *stream);
     /* While the stream is opening (RONDO__OPENING): the fd is ready for `events`. 0: it is open;

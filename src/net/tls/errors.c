@@ -133,12 +133,20 @@ static int tell(rondo__tls *tls, int kind) {
     return RONDO_ECONNRESET;
 }
 
+bool rondo__tls_amid_message(const rondo__tls *tls) {
+    uint32_t state = tls->flags & (RONDO__TLS_OPEN | RONDO__TLS_FAILED);
+    return state == RONDO__TLS_OPEN && SSL_in_init(tls->ssl);
+}
+
 int rondo__tls_failure(rondo__tls *tls, int result) {
     int kind = SSL_get_error(tls->ssl, result);
     if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) return RONDO_EAGAIN;
-    if (kind == SSL_ERROR_ZERO_RETURN) return 0;
+    bool bye = kind == SSL_ERROR_ZERO_RETURN;
+    if (bye && !rondo__tls_amid_message(tls)) return 0;
     tls->flags |= RONDO__TLS_FAILED;
-    return tell(tls, kind);
+    if (!bye) return tell(tls, kind);
+    rondo__tls_say(tls, "close_notify in the middle of a message"); /* RFC 8446 section 5.1 */
+    return RONDO_ETLS;
 }
 
 const char *rondo_tls_error_text(const rondo_stream *stream) {

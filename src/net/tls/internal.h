@@ -143,11 +143,12 @@ enum {
     RONDO__TLS_OPEN = 1 << 1,    /* the handshake is done */
     RONDO__TLS_FAILED = 1 << 2,  /* nothing more can be said to the peer */
     RONDO__TLS_SAID_BYE = 1 << 3,
-    RONDO__TLS_AT_EOF = 1 << 4,    /* the socket is */
-    RONDO__TLS_DRY = 1 << 5,       /* OpenSSL has nothing complete: it wants more */
-    RONDO__TLS_LATER = 1 << 6,     /* read() has a result to give, `later` */
-    RONDO__TLS_DATA_DRY = 1 << 7,  /* the read before stopped because of that */
-    RONDO__TLS_HAS_SOCKET = 1 << 8 /* the link knows the descriptor */
+    RONDO__TLS_AT_EOF = 1 << 4,     /* the socket is */
+    RONDO__TLS_DRY = 1 << 5,        /* OpenSSL has nothing complete: it wants more */
+    RONDO__TLS_LATER = 1 << 6,      /* read() has a result to give, `later` */
+    RONDO__TLS_DATA_DRY = 1 << 7,   /* the read before stopped because of that */
+    RONDO__TLS_HAS_SOCKET = 1 << 8, /* the link knows the descriptor */
+    RONDO__TLS_STARVED = 1 << 9     /* a write waits for the rest of a message of the peer's */
 };
 
 typedef struct rondo__tls {
@@ -201,6 +202,8 @@ bool rondo__tls_link(rondo__tls *tls);
 /* Around every call of OpenSSL that reads, writes or fails for a stream. What it wrote is sent by
  * leave, or kept: 0 or an error. */
 void rondo__tls_enter(rondo__tls *tls);
+/* The same for calls that must not read from the socket. */
+void rondo__tls_enter_to_write(rondo__tls *tls);
 int rondo__tls_leave(rondo__tls *tls);
 /* Sends what is kept: 0, RONDO_EAGAIN, an error. */
 int rondo__tls_push(rondo__tls *tls);
@@ -232,6 +235,8 @@ void rondo__tls_session_done(rondo__tls *tls);
 
 /* ---- errors.c ---- */
 
+/* Whether OpenSSL has a part of a message that came after the handshake, and waits for the rest. */
+bool rondo__tls_amid_message(const rondo__tls *tls);
 /* After a call of OpenSSL that failed: RONDO_EAGAIN, 0 when the peer said goodbye, or what went
  * wrong, with words. Inside enter and leave. */
 int rondo__tls_failure(rondo__tls *tls, int result);

@@ -114,6 +114,11 @@ void rondo__tls_enter(rondo__tls *tls) {
     tls->may_read = RONDO__RECEIVE_BYTES;
 }
 
+void rondo__tls_enter_to_write(rondo__tls *tls) {
+    rondo__tls_enter(tls);
+    tls->may_read = 0;
+}
+
 int rondo__tls_leave(rondo__tls *tls) {
     int status = tls->error < 0 ? tls->error : empty_scratch(tls);
     part_of(tls)->scratch_len = 0;

@@ -3,6 +3,9 @@
  * The bytes of an open TLS stream. A write takes as much as leaves in full sends and never asks
  * OpenSSL to repeat itself (see link.c); a read fills the loop's buffer from several records. When
  * the kernel encrypts, bytes and files go to the socket as if there were no TLS.
+ *
+ * A peer may send a part of a message for OpenSSL, a key update for example, and the rest later.
+ * OpenSSL writes nothing in between: the stream is starved then, and goes on when it has read more.
  */
 #include <string.h>
 
@@ -43,6 +46,7 @@ static int64_t tls_read(rondo_stream *stream, void *buffer, size_t size) {
     if (before & RONDO__TLS_LATER) return tls->later;
     /* The read before has got all that there was. */
     if (before & RONDO__TLS_DATA_DRY) return RONDO_EAGAIN;
+    tls->flags &= ~(uint32_t)RONDO__TLS_STARVED;
     rondo__tls_enter(tls);
     int64_t count = read_records(tls, buffer, size);
     int sent =
@@ -60,7 +64,7 @@ static int tls_peek(rondo_stream *stream) {
     size_t count;
     char byte;
     if (tls->flags & RONDO__TLS_LATER) return 1;
-    tls->flags &= ~(uint32_t)(RONDO__TLS_DRY | RONDO__TLS_DATA_DRY);
+    tls->flags &= ~(uint32_t)(RONDO__TLS_DRY | RONDO__TLS_DATA_DRY | RONDO__TLS_STARVED);
     rondo__tls_enter(tls);
     int result = SSL_peek_ex(tls->ssl, &byte, 1, &count);
     int status = result == 1 ? 1 : rondo__tls_failure(tls, result);
@@ -117,12 +121,13 @@ static int64_t write_records(rondo__tls *tls, cursor *from) {
     advance(from, 0); /* over empty pieces */
     while (from->count > 0 && status == 0 && rondo__tls_kept(tls) == 0) {
         size_t count;
-        rondo__tls_enter(tls);
+        rondo__tls_enter_to_write(tls);
         while (from->count > 0 && status == 0 && rondo__tls_has_room(tls)) {
             rondo_slice record = next_record(from, part->plain);
             int result = SSL_write_ex(tls->ssl, record.data, record.len, &count);
             if (result != 1) {
                 status = rondo__tls_failure(tls, result);
+                if (status == RONDO_EAGAIN) tls->flags |= RONDO__TLS_STARVED;
                 break;
             }
             taken += (int64_t)count;
@@ -146,6 +151,11 @@ static int64_t tls_sendfile(rondo_stream *stream, int file, uint64_t offset, uin
     return rondo__socket_sendfile(stream->fd, file, offset, len);
 }
 
+static bool tls_starved(const rondo_stream *stream) {
+    const rondo__tls *tls = rondo__tls_of(stream);
+    return (tls->flags & RONDO__TLS_STARVED) && rondo__tls_kept(tls) == 0;
+}
+
 static int tls_flush(rondo_stream *stream) { return rondo__tls_push(rondo__tls_of(stream)); }
 
 /* ---- the end ---- */
@@ -153,7 +163,11 @@ static int tls_flush(rondo_stream *stream) { return rondo__tls_push(rondo__tls_o
 /* close_notify: 0 when it is written, or kept. */
 static int say_bye(rondo__tls *tls) {
     if (tls->flags & RONDO__TLS_SAID_BYE) return 0;
-    rondo__tls_enter(tls);
+    if (rondo__tls_amid_message(tls)) { /* OpenSSL would call that an error */
+        tls->flags |= RONDO__TLS_STARVED;
+        return RONDO_EAGAIN;
+    }
+    rondo__tls_enter_to_write(tls);
     int result = SSL_shutdown(tls->ssl);
     int status = result < 0 ? rondo__tls_failure(tls, result) : 0;
     int sent = rondo__tls_leave(tls);
@@ -203,6 +217,7 @@ const rondo__transport rondo__tls_transport = {
     .sendfile = tls_sendfile,
     .flush = tls_flush,
     .shut = tls_shut,
+    .starved = tls_starved,
     .pending = tls_pending,
     .handshake = rondo__tls_handshake,
     .stop = tls_stop,

@@ -253,3 +253,50 @@ TEST(a_peer_that_ends_in_the_middle_of_a_message_has_failed) {
         }
     }
 }
+
+/* ---- an end while nobody reads ---- */
+
+/* close_notify and no FIN: the peer waits for ours. */
+TEST(an_end_that_comes_in_a_pause_is_told_after_it) {
+    for (int bytes = 0; bytes < 2; bytes++) {
+        raw it;
+        start_raw(&it);
+        rondo_stream_on_data(it.server, note_data, NULL);
+        rondo_stream_on_end(it.server, note_end, NULL);
+        rondo_pause(it.server);
+        if (bytes) send_data(&it, "bytes");
+        send_record(&it, ALERT, "\1", 2);
+        check_idle(it.loop);
+        CHECK_TRACE("");
+        rondo_resume(it.server);
+        run_turns(it.loop, 2);
+        CHECK_TRACE(bytes ? "bytes end" : "end");
+        CHECK_STR(answer_to(&it), ".");
+        end_raw(&it);
+    }
+}
+
+TEST(an_end_that_comes_while_a_pipe_is_full_goes_through_it) {
+    raw it;
+    rondo_stream *dst;
+    char drain[65536] = "";
+    start_raw(&it);
+    int far = new_pair(it.loop, &dst);
+    rondo_stream_set_high_water(dst, 1, 1000);
+    CHECK_INT(fcntl(far, F_SETFL, O_NONBLOCK), 0);
+    while (rondo_try_write(dst, rondo_slice_of(drain, sizeof drain)) > 0) {}
+    CHECK_INT(rondo_pipe(it.server, dst), 0);
+    send_data(&it, "bytes");
+    run_turns(it.loop, 3);
+    CHECK_INT(queued(dst), 5);
+    send_record(&it, ALERT, "\1", 2);
+    check_idle(it.loop);
+    ssize_t count = 1;
+    for (int i = 0; i < 1000 && count != 0; i++) {
+        run_turns(it.loop, 1);
+        count = recv(far, drain, sizeof drain, MSG_DONTWAIT);
+    }
+    CHECK_INT(count, 0);
+    close(far);
+    end_raw(&it);
+}

@@ -70,6 +70,8 @@ static int tls_peek(rondo_stream *stream) {
     int status = result == 1 ? 1 : rondo__tls_failure(tls, result);
     int sent = rondo__tls_leave(tls);
     if (status == RONDO_EAGAIN) tls->flags |= RONDO__TLS_DRY;
+    /* close_notify is out of the socket: nothing but `pending` tells the stream of it again. */
+    if (status == 0) tell_later(tls, 0);
     return sent < 0 && status == RONDO_EAGAIN ? sent : status;
 }
 

@@ -543,6 +543,43 @@ TEST(a_ticket_key_outlives_a_reload_and_can_be_shared) {
     couple_fini(&it);
 }
 
+/* A ticket says that the client was asked for this much, and it is not asked again. */
+TEST(a_ticket_key_does_not_outlive_what_was_checked) {
+    for (int version = RONDO_TLS_1_2; version <= RONDO_TLS_1_3; version++) {
+        couple it;
+        credential other;
+        char key[RONDO_TLS_TICKET_KEY_BYTES] = "a key";
+        couple_init(&it);
+        make_credential(&other, (wish){.subject = "Other Root", .authority = true});
+        add_credential(it.asking, &site);
+        CHECK_INT(rondo_tls_set_versions(it.asking, (rondo_tls_version)version,
+                                         (rondo_tls_version)version),
+                  0);
+        CHECK_INT(rondo_tls_set_ticket_key(it.serving, rondo_slice_of(key, sizeof key)), 0);
+        CHECK(!resumes(&it));
+        CHECK_INT(rondo_tls_set_alpn(it.serving, NULL), 0); /* says nothing about anybody */
+        CHECK(resumes(&it));
+        CHECK_INT(rondo_tls_add_trust(it.serving, rondo_slice_text(root.pem)), 0);
+        CHECK(resumes(&it)); /* nobody was asked */
+        CHECK_INT(rondo_tls_set_verify(it.serving, RONDO_TLS_VERIFY_OPTIONAL), 0);
+        CHECK(!resumes(&it));
+        CHECK(resumes(&it));
+        CHECK_INT(rondo_tls_set_verify(it.serving, RONDO_TLS_VERIFY_REQUIRED), 0);
+        CHECK(!resumes(&it));
+        CHECK(resumes(&it));
+        CHECK_INT(rondo_tls_add_trust(it.serving, rondo_slice_text(other.pem)), 0);
+        CHECK(!resumes(&it));
+        CHECK(resumes(&it));
+        add_credential(it.serving, &other);
+        CHECK(!resumes(&it));
+        CHECK(resumes(&it));
+        CHECK_INT(rondo_tls_set_verify(it.asking, RONDO_TLS_VERIFY_REQUIRED), 0);
+        CHECK(!resumes(&it)); /* a client's change, too */
+        free_credential(&other);
+        couple_fini(&it);
+    }
+}
+
 TEST(not_more_than_256_sessions_are_kept) {
     couple it;
     char name[64];

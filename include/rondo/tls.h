@@ -65,7 +65,8 @@ RONDO_API int rondo_tls_add_trust(rondo_tls_context *context, rondo_slice pem);
 RONDO_API int rondo_tls_add_trust_system(rondo_tls_context *context);
 
 /* Reads all files again: all or nothing. When one of them is broken the old ones stay in use. A new
- * certificate takes effect without a restart, and sessions from before are not resumed. */
+ * certificate takes effect without a restart, and sessions from before are not resumed (with a ticket
+ * key: unless all is as it was). */
 RONDO_API int rondo_tls_reload(rondo_tls_context *context);
 
 typedef enum rondo_tls_verify {
@@ -90,7 +91,10 @@ RONDO_API int rondo_tls_set_handshake_timeout(rondo_tls_context *context, uint32
  * connects to (256 at most), as long as the context is not changed. */
 RONDO_API int rondo_tls_set_resumption(rondo_tls_context *context, bool on);
 /* The server's secret for tickets, RONDO_TLS_TICKET_KEY_BYTES random bytes, for servers that stand
- * in for each other; it stays when the context is reloaded. Without it, a random one. */
+ * in for each other; it stays when the context is reloaded. Sessions are resumed only where the
+ * certificates of the server, what it asks of clients, and whom it trusts then are the same; of a
+ * trust directory and the system's only the name counts: set a new key when you take out what is in
+ * there. Without it, a random one. */
 #define RONDO_TLS_TICKET_KEY_BYTES 80
 RONDO_API int rondo_tls_set_ticket_key(rondo_tls_context *context, rondo_slice key);
 

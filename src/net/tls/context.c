@@ -55,11 +55,9 @@ static void drop_identities(rondo__tls_identity *identities, size_t count) {
     rondo__free(identities);
 }
 
-static void drop_store(rondo__tls_settings *settings) {
-    X509_STORE_free(settings->store);
-    sk_X509_NAME_pop_free(settings->store_names, X509_NAME_free);
-    settings->store = NULL;
-    settings->store_names = NULL;
+static void drop_trust(rondo__tls_trust *trust) {
+    X509_STORE_free(trust->store);
+    sk_X509_NAME_pop_free(trust->names, X509_NAME_free);
 }
 
 void rondo_tls_context_free(rondo_tls_context *context) {
@@ -67,7 +65,7 @@ void rondo_tls_context_free(rondo_tls_context *context) {
     rondo__tls_settings *settings = &context->settings;
     rondo__tls_state_unref(context->state);
     drop_identities(settings->identities, settings->identity_count);
-    drop_store(settings);
+    drop_trust(&settings->trust);
     for (size_t i = 0; i < context->source_count; i++) rondo__tls_source_drop(&context->sources[i]);
     rondo__free(context->sources);
     rondo__free(settings->alpn);
@@ -140,13 +138,11 @@ int rondo_tls_add_certificate(rondo_tls_context *context, rondo_slice certificat
 
 /* What the sources say now, in place of what they said before. */
 static int rebuild_store(rondo_tls_context *context, size_t count) {
-    X509_STORE *store;
-    STACK_OF(X509_NAME) * names;
-    int status = rondo__tls_trust_build(context->sources, count, &store, &names, &context->report);
+    rondo__tls_trust trust;
+    int status = rondo__tls_trust_build(context->sources, count, &trust, &context->report);
     if (status < 0) return status;
-    drop_store(&context->settings);
-    context->settings.store = store;
-    context->settings.store_names = names;
+    drop_trust(&context->settings.trust);
+    context->settings.trust = trust;
     return 0;
 }
 
@@ -322,11 +318,10 @@ int rondo_tls_set_kernel(rondo_tls_context *context, bool on) {
 static int need_store(rondo_tls_context *context) {
     static const rondo__tls_source system = {.kind = RONDO__TLS_SYSTEM};
     rondo__tls_settings *settings = &context->settings;
-    if (settings->store || settings->role != RONDO_TLS_CLIENT ||
+    if (settings->trust.store || settings->role != RONDO_TLS_CLIENT ||
         settings->verify == RONDO_TLS_VERIFY_NONE)
         return 0;
-    return rondo__tls_trust_build(&system, 1, &settings->store, &settings->store_names,
-                                  &context->report);
+    return rondo__tls_trust_build(&system, 1, &settings->trust, &context->report);
 }
 
 int rondo__tls_context_state(rondo_tls_context *context, rondo__tls_state **ret_state) {

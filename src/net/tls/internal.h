@@ -51,6 +51,8 @@ void rondo__tls_choose_by_name(SSL_CTX *ctx, void *state);
 
 /* ---- trust.c ---- */
 
+#define RONDO__TLS_DIGEST_BYTES 32 /* SHA-256; and so long may a session id context be */
+
 typedef enum rondo__tls_source_kind {
     RONDO__TLS_SYSTEM,
     RONDO__TLS_FILE,
@@ -68,8 +70,14 @@ typedef struct rondo__tls_source {
 int rondo__tls_source_parse(rondo__tls_source *source, rondo_slice pem, rondo__tls_report *report);
 void rondo__tls_source_drop(rondo__tls_source *source);
 /* A store of what the sources say now, and the names in it for a server to ask for. */
-int rondo__tls_trust_build(const rondo__tls_source *sources, size_t count, X509_STORE **ret_store,
-                           STACK_OF(X509_NAME) * *ret_names, rondo__tls_report *report);
+typedef struct rondo__tls_trust {
+    X509_STORE *store; /* NULL: trust nobody */
+    STACK_OF(X509_NAME) * names;
+    unsigned char
+        digest[RONDO__TLS_DIGEST_BYTES]; /* of the certificates, and paths of directories */
+} rondo__tls_trust;
+int rondo__tls_trust_build(const rondo__tls_source *sources, size_t count,
+                           rondo__tls_trust *ret_trust, rondo__tls_report *report);
 
 /* ---- errors.c ---- */
 
@@ -90,8 +98,10 @@ typedef struct rondo__tls_sessions {
 
 void rondo__tls_sessions_init(rondo__tls_sessions *sessions);
 void rondo__tls_sessions_fini(rondo__tls_sessions *sessions);
-/* Sets tickets, and the client's cache, as the context says. False: no memory. */
-bool rondo__tls_sessions_setup(SSL_CTX *ctx, rondo_tls_role role, bool on, const void *ticket_key);
+/* Sets tickets, and the client's cache, as the context says. vouched: a digest of what a ticket
+ * stands for; those of another are not resumed. False: no memory. */
+bool rondo__tls_sessions_setup(SSL_CTX *ctx, rondo_tls_role role, bool on, const void *ticket_key,
+                               const unsigned char *vouched);
 
 /* ---- state.c: what a connection takes from its context ---- */
 
@@ -119,8 +129,7 @@ typedef struct rondo__tls_settings {
     unsigned alpn_len;
     rondo__tls_identity *identities;
     size_t identity_count;
-    X509_STORE *store; /* NULL: trust nobody */
-    STACK_OF(X509_NAME) * store_names;
+    rondo__tls_trust trust;
 } rondo__tls_settings;
 
 int rondo__tls_state_new(const rondo__tls_settings *settings, rondo__tls_state **ret_state,

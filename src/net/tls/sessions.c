@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Resuming. A server puts the session into a ticket that the client keeps, encrypted by a secret of
- * the context (RFC 5077, RFC 8446 section 4.6.1), and remembers nothing. A client keeps the last
+ * the context (RFC 5077, RFC 8446 section 4.6.1), and remembers nothing. The secret may be older than
+ * the settings, or another server's: a session is resumed only where the same is asked of clients
+ * and the same certificates are shown. A client keeps the last
  * one for each name, as long as the context does not change: what it checked then holds for what is
  * resumed. A session is taken out when it is used, so that nobody can tell two connections of ours
  * by the same ticket (RFC 8446 appendix C.4).
@@ -13,9 +15,6 @@
 #include "net/tls/internal.h"
 
 #define SESSIONS_MOST 256
-
-/* Sessions are resumed only in the kind of service that they were made for. */
-static const unsigned char service[] = "rondo";
 
 typedef struct entry {
     rondo__list link;
@@ -105,8 +104,9 @@ void rondo__tls_session_done(rondo__tls *tls) {
 
 /* ---- both ---- */
 
-bool rondo__tls_sessions_setup(SSL_CTX *ctx, rondo_tls_role role, bool on, const void *ticket_key) {
-    if (SSL_CTX_set_session_id_context(ctx, service, sizeof service - 1) != 1) return false;
+bool rondo__tls_sessions_setup(SSL_CTX *ctx, rondo_tls_role role, bool on, const void *ticket_key,
+                               const unsigned char *vouched) {
+    if (SSL_CTX_set_session_id_context(ctx, vouched, RONDO__TLS_DIGEST_BYTES) != 1) return false;
     if (!on) {
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);

@@ -35,9 +35,9 @@ static int verify_mode(const rondo__tls_settings *settings) {
 static bool set_trust(SSL_CTX *ctx, const rondo__tls_settings *settings) {
     if (settings->verify == RONDO_TLS_VERIFY_NONE) return true;
     SSL_CTX_set_verify(ctx, verify_mode(settings), rondo__tls_note_verify);
-    if (settings->store) SSL_CTX_set1_cert_store(ctx, settings->store);
-    if (settings->role == RONDO_TLS_CLIENT || !settings->store_names) return true;
-    STACK_OF(X509_NAME) *names = SSL_dup_CA_list(settings->store_names);
+    if (settings->trust.store) SSL_CTX_set1_cert_store(ctx, settings->trust.store);
+    if (settings->role == RONDO_TLS_CLIENT || !settings->trust.names) return true;
+    STACK_OF(X509_NAME) *names = SSL_dup_CA_list(settings->trust.names);
     if (!names) return false;
     SSL_CTX_set_client_CA_list(ctx, names); /* takes it over */
     return true;
@@ -84,18 +84,39 @@ static bool set_identities(rondo__tls_state *state, const rondo__tls_settings *s
     return true;
 }
 
+/* What a ticket stands for: that the client was asked for so much, and saw these certificates. */
+static bool digest_vouched(const rondo__tls_settings *settings, unsigned char *digest) {
+    unsigned char verify = (unsigned char)settings->verify, part[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX *all = EVP_MD_CTX_new();
+    bool done = all && EVP_DigestInit_ex(all, EVP_sha256(), NULL) == 1 &&
+                EVP_DigestUpdate(all, &verify, 1) == 1;
+    if (done && settings->verify != RONDO_TLS_VERIFY_NONE)
+        done = EVP_DigestUpdate(all, settings->trust.digest, RONDO__TLS_DIGEST_BYTES) == 1;
+    for (size_t i = 0; done && i < settings->identity_count; i++) {
+        unsigned len;
+        done = X509_digest(settings->identities[i].leaf, EVP_sha256(), part, &len) == 1 &&
+               EVP_DigestUpdate(all, part, len) == 1;
+    }
+    done = done && EVP_DigestFinal_ex(all, digest, NULL) == 1;
+    EVP_MD_CTX_free(all);
+    return done;
+}
+
 static bool fill(rondo__tls_state *state, const rondo__tls_settings *settings) {
     const SSL_METHOD *method =
         settings->role == RONDO_TLS_SERVER ? TLS_server_method() : TLS_client_method();
     state->ctx = SSL_CTX_new(method);
     if (!state->ctx) return false;
     set_options(state->ctx, settings);
+    unsigned char vouched[RONDO__TLS_DIGEST_BYTES];
+    if (!digest_vouched(settings, vouched)) return false;
     return SSL_CTX_set_min_proto_version(state->ctx, settings->least) == 1 &&
            SSL_CTX_set_max_proto_version(state->ctx, settings->most) == 1 &&
            set_trust(state->ctx, settings) && set_alpn(state, settings) &&
            set_identities(state, settings) &&
            rondo__tls_sessions_setup(state->ctx, settings->role, settings->resumes,
-                                     settings->has_ticket_key ? settings->ticket_key : NULL);
+                                     settings->has_ticket_key ? settings->ticket_key : NULL,
+                                     vouched);
 }
 
 int rondo__tls_state_new(const rondo__tls_settings *settings, rondo__tls_state **ret_state,

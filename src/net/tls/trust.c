@@ -43,71 +43,94 @@ void rondo__tls_source_drop(rondo__tls_source *source) {
     *source = (rondo__tls_source){0};
 }
 
+/* ---- building ---- */
+
+typedef struct building {
+    rondo__tls_trust trust;
+    EVP_MD_CTX *digest;
+    rondo__tls_report *report;
+} building;
+
+static bool digest_certificate(const building *self, const X509 *certificate) {
+    unsigned char part[EVP_MAX_MD_SIZE];
+    unsigned len;
+    return X509_digest(certificate, EVP_sha256(), part, &len) == 1 &&
+           EVP_DigestUpdate(self->digest, part, len) == 1;
+}
+
 /* Into the store, and its names into the list that clients get. */
-static int add_all(STACK_OF(X509) * from, X509_STORE *store, STACK_OF(X509_NAME) * names,
-                   const char *what, rondo__tls_report *report) {
+static int add_all(building *self, STACK_OF(X509) * from, const char *what) {
     for (int i = 0; i < sk_X509_num(from); i++) {
         X509 *certificate = sk_X509_value(from, i);
         X509_NAME *name = X509_NAME_dup(X509_get_subject_name(certificate));
-        if (!name || sk_X509_NAME_push(names, name) <= 0) {
+        if (!name || sk_X509_NAME_push(self->trust.names, name) <= 0) {
             X509_NAME_free(name);
-            return rondo__tls_complain(report, RONDO_ENOMEM, "%s: out of memory", what);
+            return rondo__tls_complain(self->report, RONDO_ENOMEM, "%s: out of memory", what);
         }
-        if (X509_STORE_add_cert(store, certificate) != 1)
-            return rondo__tls_complain_ssl(report, RONDO_EINVAL, what);
+        if (X509_STORE_add_cert(self->trust.store, certificate) != 1 ||
+            !digest_certificate(self, certificate))
+            return rondo__tls_complain_ssl(self->report, RONDO_EINVAL, what);
     }
     return 0;
 }
 
-static int add_file(const char *path, X509_STORE *store, STACK_OF(X509_NAME) * names,
-                    rondo__tls_report *report) {
+static int add_file(building *self, const char *path) {
     BIO *file = BIO_new_file(path, "rb");
-    if (!file) return rondo__tls_complain_ssl(report, RONDO_EIO, path);
+    if (!file) return rondo__tls_complain_ssl(self->report, RONDO_EIO, path);
     STACK_OF(X509) *read = sk_X509_new_null();
-    int status = read ? read_all(file, read, path, report) : RONDO_ENOMEM;
-    if (status == 0) status = add_all(read, store, names, path, report);
+    int status = read ? read_all(file, read, path, self->report) : RONDO_ENOMEM;
+    if (status == 0) status = add_all(self, read, path);
     sk_X509_pop_free(read, X509_free);
     BIO_free(file);
     return status;
 }
 
 /* OpenSSL looks into it when it needs one, and would not mind if it weren't there. */
-static int add_directory(const char *path, X509_STORE *store, rondo__tls_report *report) {
+static int add_directory(building *self, const char *path) {
     struct stat about;
     if (stat(path, &about) < 0)
-        return rondo__tls_complain(report, RONDO_ENOENT, "%s: no such directory", path);
+        return rondo__tls_complain(self->report, RONDO_ENOENT, "%s: no such directory", path);
     if (!S_ISDIR(about.st_mode))
-        return rondo__tls_complain(report, RONDO_ENOTDIR, "%s: it is not a directory", path);
-    if (X509_STORE_load_path(store, path) == 1) return 0;
-    return rondo__tls_complain_ssl(report, RONDO_EINVAL, path);
+        return rondo__tls_complain(self->report, RONDO_ENOTDIR, "%s: it is not a directory", path);
+    if (X509_STORE_load_path(self->trust.store, path) == 1 &&
+        EVP_DigestUpdate(self->digest, path, strlen(path) + 1) == 1)
+        return 0;
+    return rondo__tls_complain_ssl(self->report, RONDO_EINVAL, path);
 }
 
-static int add_source(const rondo__tls_source *source, X509_STORE *store,
-                      STACK_OF(X509_NAME) * names, rondo__tls_report *report) {
+static int add_source(building *self, const rondo__tls_source *source) {
+    unsigned char kind = source->kind == RONDO__TLS_DIRECTORY || source->kind == RONDO__TLS_SYSTEM
+                             ? (unsigned char)source->kind
+                             : (unsigned char)RONDO__TLS_FILE;
+    if (EVP_DigestUpdate(self->digest, &kind, 1) != 1) return RONDO_ENOMEM;
     switch (source->kind) {
-    case RONDO__TLS_FILE: return add_file(source->path, store, names, report);
-    case RONDO__TLS_DIRECTORY: return add_directory(source->path, store, report);
-    case RONDO__TLS_MEMORY: return add_all(source->parsed, store, names, "trust", report);
+    case RONDO__TLS_FILE: return add_file(self, source->path);
+    case RONDO__TLS_DIRECTORY: return add_directory(self, source->path);
+    case RONDO__TLS_MEMORY: return add_all(self, source->parsed, "trust");
     case RONDO__TLS_SYSTEM: break;
     }
-    if (X509_STORE_set_default_paths(store) == 1) return 0;
-    return rondo__tls_complain_ssl(report, RONDO_EINVAL, "the system's certificates");
+    if (X509_STORE_set_default_paths(self->trust.store) == 1) return 0;
+    return rondo__tls_complain_ssl(self->report, RONDO_EINVAL, "the system's certificates");
 }
 
-int rondo__tls_trust_build(const rondo__tls_source *sources, size_t count, X509_STORE **ret_store,
-                           STACK_OF(X509_NAME) * *ret_names, rondo__tls_report *report) {
-    X509_STORE *store = X509_STORE_new();
-    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
-    int status = store && names ? 0 : RONDO_ENOMEM;
+int rondo__tls_trust_build(const rondo__tls_source *sources, size_t count,
+                           rondo__tls_trust *ret_trust, rondo__tls_report *report) {
+    building self = {.trust = {.store = X509_STORE_new(), .names = sk_X509_NAME_new_null()},
+                     .digest = EVP_MD_CTX_new(),
+                     .report = report};
     ERR_clear_error();
-    for (size_t i = 0; i < count && status == 0; i++)
-        status = add_source(&sources[i], store, names, report);
+    bool ready = self.trust.store && self.trust.names && self.digest &&
+                 EVP_DigestInit_ex(self.digest, EVP_sha256(), NULL) == 1;
+    int status = ready ? 0 : RONDO_ENOMEM;
+    for (size_t i = 0; i < count && status == 0; i++) status = add_source(&self, &sources[i]);
+    if (status == 0 && EVP_DigestFinal_ex(self.digest, self.trust.digest, NULL) != 1)
+        status = RONDO_ENOMEM;
+    EVP_MD_CTX_free(self.digest);
     if (status == 0) {
-        *ret_store = store;
-        *ret_names = names;
+        *ret_trust = self.trust;
         return 0;
     }
-    X509_STORE_free(store);
-    sk_X509_NAME_pop_free(names, X509_NAME_free);
+    X509_STORE_free(self.trust.store);
+    sk_X509_NAME_pop_free(self.trust.names, X509_NAME_free);
     return status;
 }

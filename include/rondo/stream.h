@@ -56,8 +56,8 @@ RONDO_API int rondo_stream_new_pipe_at(rondo_loop *loop, rondo_stream **ret_read
 RONDO_API int rondo_stream_new_pair_at(rondo_loop *loop, rondo_stream **ret_one,
                                        rondo_stream **ret_other, const char *site);
 
-/* A stream that was opening is open: connected, and its TLS handshake done. Comes before every other
- * event; what was written before goes out then. */
+/* A stream that was opening is open: connected, and its TLS handshake done. Only `timeout`, if one
+ * was set, may come before it; what was written before goes out then. */
 RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, connect, rondo_stream_cb);
 RONDO_DECLARE_EVENT(rondo_stream, rondo_stream, data, rondo_stream_data_cb);
 /* The peer will send no more. Comes after the last byte was delivered, so not while the stream is

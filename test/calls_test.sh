@@ -36,6 +36,7 @@ __ctype_.*_loc
 __isoc(99|23)_(sscanf|strto.*)
 abort
 (mem|str)[a-z]+
+bcmp
 strto[a-z]+
 bsearch
 qsort

@@ -101,8 +101,16 @@ static void run_here(const struct harness_test *test) {
     harness_report->finished = true;
 }
 
+/* A shell's background jobs begin with SIGINT and SIGQUIT ignored, nohup's with SIGHUP: a test begins
+ * with what a program in the foreground has. */
+static void default_signals(void) {
+    static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD, SIGTSTP};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], SIG_DFL);
+}
+
 static void run_in_child(const struct harness_test *test, int output, const sigset_t *mask) {
     setpgid(0, 0);
+    default_signals();
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* Ctrl-C kills the harness only: this group is not its */
     sigprocmask(SIG_SETMASK, mask, NULL);
     dup2(output, STDOUT_FILENO);

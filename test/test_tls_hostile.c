@@ -294,10 +294,11 @@ TEST(a_flood_of_key_updates_ends) {
     rondo_stream_on_data(it.server, ignore_data, NULL);
     for (int round = 0; trace_size == 0; round++) {
         CHECK(round < 20000);
-        for (int i = 0; i < 100; i++) {
+        for (int i = 0; i < 30; i++) {
             SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED);
             SSL_do_handshake(client.ssl);
         }
+        SSL_write(client.ssl, "x", 1); /* a byte of data now and then does not help */
         int len = BIO_read(client.out, bytes, sizeof bytes);
         for (int at = 0; at < len && trace_size == 0;) {
             ssize_t count = send(it.fd, bytes + at, (size_t)(len - at), MSG_NOSIGNAL);
@@ -307,8 +308,8 @@ TEST(a_flood_of_key_updates_ends) {
             CHECK(harness_alloc_count() - blocks < 4000);
         }
     }
-    CHECK_TRACE("server:ENOBUFS(the peer makes us answer, and reads nothing)");
-    CHECK(sent > 100000);
+    CHECK_TRACE("server:ETLS(too many key updates or tickets, and no data)");
+    CHECK(sent > 0);
     peer_fini(&client);
     end_visit(&it);
 }

@@ -300,3 +300,48 @@ TEST(an_end_that_comes_while_a_pipe_is_full_goes_through_it) {
     close(far);
     end_raw(&it);
 }
+
+/* ---- too many ---- */
+
+static void send_updates(raw *self, int count) {
+    for (int i = 0; i < count; i++) {
+        send_first_part(self);
+        send_last_part(self);
+    }
+}
+
+TEST(key_updates_without_data_are_limited) {
+    for (int paused = 0; paused < 2; paused++) {
+        raw it;
+        start_raw(&it);
+        rondo_stream_on_data(it.server, note_data, NULL);
+        for (int i = 0; i < 3; i++) {
+            send_updates(&it, 32);
+            send_data(&it, "on");
+            run_turns(it.loop, 3);
+            CHECK_TRACE("on");
+        }
+        if (paused) rondo_pause(it.server);
+        send_updates(&it, 20);
+        run_turns(it.loop, 3);
+        CHECK_TRACE("");
+        send_updates(&it, 13);
+        run_turns(it.loop, 3);
+        CHECK_TRACE("server:ETLS(too many key updates or tickets, and no data)");
+        end_raw(&it);
+    }
+}
+
+/* They all are there at once: what came before is told, and they are not all looked at. */
+TEST(a_byte_among_many_key_updates_does_not_help) {
+    raw it;
+    start_raw(&it);
+    rondo_stream_on_data(it.server, note_data, NULL);
+    for (int i = 0; i < 3; i++) {
+        send_updates(&it, 20);
+        send_data(&it, "x");
+    }
+    run_turns(it.loop, 3);
+    CHECK_TRACE("x server:ETLS(too many key updates or tickets, and no data)");
+    end_raw(&it);
+}

@@ -14,6 +14,8 @@
 
 /* Names in certificates are the peer's to choose; a few lines of them are enough. */
 #define WORDS_MOST 400
+/* Messages after the handshake without a byte of data. */
+#define USELESS_MOST 32
 
 /* ---- on contexts ---- */
 
@@ -138,7 +140,23 @@ bool rondo__tls_amid_message(const rondo__tls *tls) {
     return state == RONDO__TLS_OPEN && SSL_in_init(tls->ssl);
 }
 
+/* Key updates and tickets cost arithmetic, and OpenSSL takes any number of them in one call. For it
+ * the connection is at its end when there were too many: that makes it return. */
+void rondo__tls_note_message(int ours, int version, int type, const void *data, size_t len,
+                             SSL *ssl, void *arg) {
+    rondo__tls *tls = SSL_get_app_data(ssl);
+    (void)version, (void)data, (void)len, (void)arg;
+    if (ours || type != SSL3_RT_HANDSHAKE || !(tls->flags & RONDO__TLS_OPEN)) return;
+    if (++tls->useless > USELESS_MOST)
+        SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+}
+
 int rondo__tls_failure(rondo__tls *tls, int result) {
+    if (tls->useless > USELESS_MOST) {
+        tls->flags |= RONDO__TLS_FAILED;
+        rondo__tls_say(tls, "too many key updates or tickets, and no data");
+        return RONDO_ETLS;
+    }
     int kind = SSL_get_error(tls->ssl, result);
     if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) return RONDO_EAGAIN;
     bool bye = kind == SSL_ERROR_ZERO_RETURN;

@@ -171,7 +171,8 @@ typedef struct rondo__tls {
     char *error_text;
     char *kept; /* encrypted, and not yet taken by the kernel: from kept_at to kept_len */
     size_t kept_at, kept_len, kept_room;
-    size_t may_read; /* bytes from the socket in this call */
+    size_t may_read;  /* bytes from the socket in this call */
+    unsigned useless; /* messages for OpenSSL since the last byte of data */
     int later;
     int error;  /* of the socket, or of memory, in this call */
     int events; /* that the handshake was told of */
@@ -250,6 +251,9 @@ bool rondo__tls_amid_message(const rondo__tls *tls);
  * wrong, with words. Inside enter and leave. */
 int rondo__tls_failure(rondo__tls *tls, int result);
 void rondo__tls_say(rondo__tls *tls, const char *format, ...) RONDO_PRINTF(2, 3);
+/* For SSL_CTX_set_msg_callback(): counts those that bring no data. */
+void rondo__tls_note_message(int ours, int version, int type, const void *data, size_t len,
+                             SSL *ssl, void *arg);
 /* For SSL_CTX_set_verify(): keeps which certificate it was. */
 int rondo__tls_note_verify(int ok, X509_STORE_CTX *chain);
 

@@ -108,6 +108,7 @@ static bool fill(rondo__tls_state *state, const rondo__tls_settings *settings) {
     state->ctx = SSL_CTX_new(method);
     if (!state->ctx) return false;
     set_options(state->ctx, settings);
+    SSL_CTX_set_msg_callback(state->ctx, rondo__tls_note_message);
     unsigned char vouched[RONDO__TLS_DIGEST_BYTES];
     if (!digest_vouched(settings, vouched)) return false;
     return SSL_CTX_set_min_proto_version(state->ctx, settings->least) == 1 &&

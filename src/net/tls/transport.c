@@ -52,6 +52,7 @@ static int64_t tls_read(rondo_stream *stream, void *buffer, size_t size) {
     int sent =
         rondo__tls_leave(tls); /* answers to key updates: what is kept of them leaves with what
                                        is written next, which is when the peer needs it */
+    if (count > 0) tls->useless = 0; /* not in between: one byte among many would do */
     if (count > 0 && (tls->flags & RONDO__TLS_DRY)) tls->flags |= RONDO__TLS_DATA_DRY;
     if (sent < 0 && count > 0 && !(tls->flags & RONDO__TLS_LATER)) tell_later(tls, sent);
     return sent < 0 && count == RONDO_EAGAIN ? sent : count;

@@ -24,19 +24,19 @@ static void count_call(void) {
 }
 
 /* The call, and how often the callback came when the loop has run. */
-#define LATER(times, call)                                            \
-    do {                                                              \
-        called = 0;                                                   \
-        inside = true;                                                \
-        call;                                                         \
-        inside = false;                                               \
-        long long end = harness_now_ms() + 10000;                     \
-        while (called < (times) && harness_now_ms() < end) {          \
-            rondo_loop_run(loop, RONDO_RUN_NOWAIT);                   \
-            rondo__loop_verify(loop);                                 \
-            sched_yield();                                            \
-        }                                                             \
-        CHECK_INT(called, times);                                     \
+#define LATER(times, call)                                   \
+    do {                                                     \
+        called = 0;                                          \
+        inside = true;                                       \
+        call;                                                \
+        inside = false;                                      \
+        long long end = harness_now_ms() + 10000;            \
+        while (called < (times) && harness_now_ms() < end) { \
+            rondo_loop_run(loop, RONDO_RUN_NOWAIT);          \
+            rondo__loop_verify(loop);                        \
+            sched_yield();                                   \
+        }                                                    \
+        CHECK_INT(called, times);                            \
     } while (0)
 
 static void on_loop(rondo_loop *self, void *arg) { count_call(); }

@@ -33,8 +33,9 @@ enum {
     RONDO__CONN_CLOSE = 1 << 0,    /* close after the answer */
     RONDO__CONN_ANSWERED = 1 << 1, /* the head of an answer to the current request was sent */
     RONDO__CONN_FULL = 1 << 2,     /* a write said to wait for `drain` */
-    RONDO__CONN_FEEDING = 1 << 3,  /* rondo__conn_feed() is on the stack, and goes on by itself */
-    RONDO__CONN_PAUSED = 1 << 4,   /* the stream is */
+    RONDO__CONN_FEEDING =
+        1 << 3,                  /* feed() of connection.c is on the stack, and goes on by itself */
+    RONDO__CONN_PAUSED = 1 << 4, /* the stream is */
     RONDO__CONN_PEER_ENDED = 1 << 5,
     RONDO__CONN_FINISHED = 1 << 6, /* our last octet was sent */
     RONDO__CONN_SAW_CR = 1 << 7,   /* of an empty line before a request */

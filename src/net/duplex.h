@@ -221,6 +221,23 @@ void rondo__stream_tell_error(rondo_stream *stream);
 int rondo__stream_listen(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg, bool once);
 int rondo__stream_unlisten(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg);
 
+/* rondo_stream_on_EVENT(), once and off for one of those; `listen` is rondo__stream_listen() or does
+ * more. */
+#define RONDO__DEFINE_RARE_EVENT(event, callback, index, listen)                  \
+    int rondo_stream_on_##event(rondo_stream *stream, callback cb, void *arg) {   \
+        RONDO__CHECK(stream, &rondo__stream_kind);                                \
+        return listen(stream, index, RONDO__FN(cb), arg, false);                  \
+    }                                                                             \
+    int rondo_stream_once_##event(rondo_stream *stream, callback cb, void *arg) { \
+        RONDO__CHECK(stream, &rondo__stream_kind);                                \
+        return listen(stream, index, RONDO__FN(cb), arg, true);                   \
+    }                                                                             \
+    int rondo_stream_off_##event(rondo_stream *stream, callback cb, void *arg) {  \
+        RONDO__CHECK(stream, &rondo__stream_kind);                                \
+        return rondo__stream_unlisten(stream, index, RONDO__FN(cb), arg);         \
+    }                                                                             \
+    typedef int rondo_stream_##event##_defined
+
 /* The slot of an event; NULL when it is in an `extra` that the stream doesn't have. */
 static inline rondo__slot *rondo__stream_slot(rondo_stream *stream, unsigned event) {
     if (event < RONDO__STREAM_EVENTS) return &stream->on[event];

@@ -70,21 +70,7 @@ int rondo__stream_unlisten(rondo_stream *stream, unsigned event, rondo__fn fn, v
     return slot ? rondo__off(&stream->base, slot, event, fn, arg) : RONDO_ENOENT;
 }
 
-#define DEFINE_RARE_EVENT(event, callback, index)                                 \
-    int rondo_stream_on_##event(rondo_stream *stream, callback cb, void *arg) {   \
-        RONDO__CHECK(stream, &rondo__stream_kind);                                \
-        return rondo__stream_listen(stream, index, RONDO__FN(cb), arg, false);    \
-    }                                                                             \
-    int rondo_stream_once_##event(rondo_stream *stream, callback cb, void *arg) { \
-        RONDO__CHECK(stream, &rondo__stream_kind);                                \
-        return rondo__stream_listen(stream, index, RONDO__FN(cb), arg, true);     \
-    }                                                                             \
-    int rondo_stream_off_##event(rondo_stream *stream, callback cb, void *arg) {  \
-        RONDO__CHECK(stream, &rondo__stream_kind);                                \
-        return rondo__stream_unlisten(stream, index, RONDO__FN(cb), arg);         \
-    }                                                                             \
-    typedef int rondo_stream_##event##_defined
-DEFINE_RARE_EVENT(connect, rondo_stream_cb, RONDO__STREAM_CONNECT);
+RONDO__DEFINE_RARE_EVENT(connect, rondo_stream_cb, RONDO__STREAM_CONNECT, rondo__stream_listen);
 
 /* The first `data` listener starts the reading. */
 static int listen_data(rondo_stream *stream, rondo_stream_data_cb cb, void *arg, bool once) {

@@ -10,13 +10,11 @@
 #include "net/socket_adopt.h"
 #include "net/socket_listen.h"
 
-/* Hands a listening fd over to the server, which closes it if it can't be. */
-static int start_or_close(rondo_server *server, int fd) {
+/* Hands a listening fd over to the server; it stays the caller's if that fails. */
+static int start(rondo_server *server, int fd) {
     rondo_address address;
     int status = rondo__socket_name(fd, false, &address);
-    if (status == 0) status = rondo__server_start(server, fd, &address);
-    if (status < 0) rondo__socket_close(fd);
-    return status;
+    return status < 0 ? status : rondo__server_start(server, fd, &address);
 }
 
 /* ---- TCP ---- */
@@ -45,7 +43,10 @@ int rondo_server_listen(rondo_server *server, const char *host, uint16_t port) {
     if (status < 0) return status;
     bool dual = server->dual_set && server->dual;
     int fd = host ? open_listener(server, host, port, dual) : listen_anywhere(server, port);
-    return fd < 0 ? fd : start_or_close(server, fd);
+    if (fd < 0) return fd;
+    status = start(server, fd);
+    if (status < 0) rondo__socket_close(fd);
+    return status;
 }
 
 /* ---- Unix sockets ---- */
@@ -57,9 +58,7 @@ int rondo_server_listen_unix(rondo_server *server, const char *path, unsigned mo
     if (status < 0) return status;
     int fd = rondo__unix_listen(path, mode, server->backlog, &file);
     if (fd < 0) return fd;
-    rondo_address address;
-    status = rondo__socket_name(fd, false, &address);
-    if (status == 0) status = rondo__server_start(server, fd, &address);
+    status = start(server, fd);
     if (status == 0) {
         server->file = file;
         return 0;

@@ -229,8 +229,6 @@ bool rondo__stream_is_over(const rondo_stream *stream) { return rondo__stream_de
 
 void *rondo__stream_owner(const rondo_stream *stream) { return stream->owner; }
 
-void rondo__stream_set_owner(rondo_stream *stream, void *owner) { stream->owner = owner; }
-
 void *rondo__stream_room(rondo_stream *stream) {
     RONDO_ASSERT(!rondo__stream_has_slots(stream));
     return stream->on;

@@ -30,7 +30,6 @@ typedef struct rondo__consumer {
  * start reading; the consumer calls rondo_resume(). */
 void rondo__stream_consume(rondo_stream *stream, const rondo__consumer *consumer, void *owner);
 void *rondo__stream_owner(const rondo_stream *stream);
-void rondo__stream_set_owner(rondo_stream *stream, void *owner);
 
 /* Memory at the end of the stream's write queue to fill in place: at least `want` bytes (at most
  * 8 KiB), so that a head is formatted without a copy. NULL when out of memory or not writable.

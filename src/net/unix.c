@@ -315,19 +315,5 @@ static int listen_for(rondo_stream *stream, unsigned event, rondo__fn fn, void *
     return status < 0 ? status : rondo__stream_listen(stream, event, fn, arg, once);
 }
 
-#define DEFINE_EVENT(event, callback, index)                                      \
-    int rondo_stream_on_##event(rondo_stream *stream, callback cb, void *arg) {   \
-        RONDO__CHECK(stream, &rondo__stream_kind);                                \
-        return listen_for(stream, index, RONDO__FN(cb), arg, false);              \
-    }                                                                             \
-    int rondo_stream_once_##event(rondo_stream *stream, callback cb, void *arg) { \
-        RONDO__CHECK(stream, &rondo__stream_kind);                                \
-        return listen_for(stream, index, RONDO__FN(cb), arg, true);               \
-    }                                                                             \
-    int rondo_stream_off_##event(rondo_stream *stream, callback cb, void *arg) {  \
-        RONDO__CHECK(stream, &rondo__stream_kind);                                \
-        return rondo__stream_unlisten(stream, index, RONDO__FN(cb), arg);         \
-    }                                                                             \
-    typedef int rondo_stream_##event##_defined
-DEFINE_EVENT(fd, rondo_stream_fd_cb, RONDO__STREAM_FD);
-DEFINE_EVENT(stream, rondo_stream_stream_cb, RONDO__STREAM_STREAM);
+RONDO__DEFINE_RARE_EVENT(fd, rondo_stream_fd_cb, RONDO__STREAM_FD, listen_for);
+RONDO__DEFINE_RARE_EVENT(stream, rondo_stream_stream_cb, RONDO__STREAM_STREAM, listen_for);

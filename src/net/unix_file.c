@@ -110,11 +110,17 @@ static rondo__unix_file *new_file(const char *path) {
     return file;
 }
 
-void rondo__unix_file_remove(rondo__unix_file *file) {
+/* Before its socket is closed: from then on another server may put its own there at any time. Of a
+ * file that was not made yet, dev and ino are 0, as of none that is there. */
+static void unlink_own(const rondo__unix_file *file) {
     struct stat about;
-    if (!file) return;
     if (find_socket(file->path, &about) && is_same(&about, file->dev, file->ino))
         (void)unlink(file->path);
+}
+
+void rondo__unix_file_remove(rondo__unix_file *file) {
+    if (!file) return;
+    unlink_own(file);
     rondo__free(file);
 }
 
@@ -135,8 +141,10 @@ static int bind_file(const char *path, const rondo_address *address, unsigned mo
     if (fd < 0) return fd;
     int status = finish_file(path, mode, file);
     if (status == 0) status = rondo__socket_start_listening(fd, backlog);
-    if (status < 0) rondo__socket_close(fd);
-    return status < 0 ? status : fd;
+    if (status == 0) return fd;
+    unlink_own(file);
+    rondo__socket_close(fd);
+    return status;
 }
 
 static int listen_abstract(const rondo_address *address, int backlog) {
@@ -160,7 +168,7 @@ int rondo__unix_listen(const char *path, unsigned mode, int backlog, rondo__unix
     int lock = lock_directory(path);
     int fd = bind_file(path, &address, mode, backlog, file);
     if (fd < 0)
-        rondo__unix_file_remove(file); /* all zero when it was not made: then no file is the same */
+        rondo__free(file);
     else
         *ret_file = file;
     if (lock >= 0) close(lock);

@@ -93,25 +93,12 @@ static int watch_size(rondo_stream *stream) {
     return rondo__signal_watch_start(stream->base.loop, &self->winch, SIGWINCH);
 }
 
-static int listen_resize(rondo_stream *stream, rondo_stream_cb cb, void *arg, bool once) {
-    int status = rondo__stream_listen(stream, RONDO__STREAM_RESIZE, RONDO__FN(cb), arg, once);
+static int listen_resize(rondo_stream *stream, unsigned event, rondo__fn fn, void *arg, bool once) {
+    int status = rondo__stream_listen(stream, event, fn, arg, once);
     if (status < 0) return status;
     status = watch_size(stream);
-    if (status < 0) rondo__stream_unlisten(stream, RONDO__STREAM_RESIZE, RONDO__FN(cb), arg);
+    if (status < 0) rondo__stream_unlisten(stream, event, fn, arg);
     return status;
 }
 
-int rondo_stream_on_resize(rondo_stream *stream, rondo_stream_cb cb, void *arg) {
-    RONDO__CHECK(stream, &rondo__stream_kind);
-    return listen_resize(stream, cb, arg, false);
-}
-
-int rondo_stream_once_resize(rondo_stream *stream, rondo_stream_cb cb, void *arg) {
-    RONDO__CHECK(stream, &rondo__stream_kind);
-    return listen_resize(stream, cb, arg, true);
-}
-
-int rondo_stream_off_resize(rondo_stream *stream, rondo_stream_cb cb, void *arg) {
-    RONDO__CHECK(stream, &rondo__stream_kind);
-    return rondo__stream_unlisten(stream, RONDO__STREAM_RESIZE, RONDO__FN(cb), arg);
-}
+RONDO__DEFINE_RARE_EVENT(resize, rondo_stream_cb, RONDO__STREAM_RESIZE, listen_resize);

@@ -192,8 +192,6 @@ rondo__udp_area *rondo__udp_area_new(size_t bytes) {
 
 void rondo__udp_area_free(rondo__udp_area *area) { rondo__free(area); }
 
-size_t rondo__udp_area_bytes(const rondo__udp_area *area) { return area->bytes; }
-
 static void reset(rondo__udp_area *area, size_t bytes) {
     for (int i = 0; i < area->used; i++) {
         struct msghdr *header = &area->headers[i].msg_hdr;

@@ -47,7 +47,6 @@ typedef struct rondo__udp_area rondo__udp_area;
 /* For datagrams of up to `bytes`; NULL when out of memory. */
 rondo__udp_area *rondo__udp_area_new(size_t bytes);
 void rondo__udp_area_free(rondo__udp_area *area);
-size_t rondo__udp_area_bytes(const rondo__udp_area *area);
 
 /* Receives up to `most` datagrams, none longer than `bytes`; how many came. */
 int rondo__udp_socket_receive(int fd, rondo__udp_area *area, int most, size_t bytes);

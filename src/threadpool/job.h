@@ -29,13 +29,16 @@ struct rondo_job {
     /* Canceling does not replace the result of one that runs: it has done something, and the caller
      * must hear what. */
     bool keeps_result;
+    /* One of several steps: deliver() may call rondo__job_again(). */
+    bool steps;
     /* The loop does not live for it: the owner has its own hold, or needs no result any more. */
     bool weak;
     /* ---- the pool's ---- */
-    bool must_run;      /* submitted with `always` */
-    bool recycled;      /* its memory is for the pool's free list */
-    atomic_bool cancel; /* asked to end early */
-    int state;          /* guarded by the lane's lock while queued or running */
+    bool must_run;     /* submitted with `always` */
+    bool recycled;     /* its memory is for the pool's free list */
+    unsigned era;      /* pool->era when it was submitted */
+    atomic_int cancel; /* 0, or what it was asked to end with: RONDO_ECANCELED */
+    int state;         /* guarded by the lane's lock while queued or running */
     int64_t result;
     rondo_lane *lane; /* NULL: done without a worker */
     rondo_loop *loop;
@@ -47,6 +50,16 @@ struct rondo_job {
  * job is still the caller's. `always`: not refused for a full queue, and never canceled (closing
  * files). Loop thread only, as are all functions here. */
 int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always);
+/* In deliver() of a job with `steps`: queues it once more, at the tail of its lane. So a long
+ * operation holds no thread for long, small ones go in between, and it can be canceled between its
+ * steps. Not refused for a full queue, and the loop stays held. An error means that the job has
+ * ended, and deliver() goes on to end it with that: RONDO_ECANCELED (it was asked to end, or the loop
+ * to close everything), RONDO_EAGAIN (no thread can be had), RONDO_ENOTSUP in a forked child.
+ *
+ * rondo_job_cancel() says RONDO_EBUSY while a step runs or is on its way to deliver(), and 0 while it
+ * is queued again: then deliver() gets RONDO_ECANCELED, as it would for the first step. drop() may
+ * find it between any two steps. */
+int rondo__job_again(rondo_job *job);
 /* Delivers a job that was done without a worker, in the next pending phase. Its request came from
  * rondo__request_new(). */
 void rondo__job_complete(rondo_loop *loop, rondo_job *job, int64_t result);

@@ -63,7 +63,7 @@ void rondo__lane_end(rondo_lane *lane) {
     pthread_mutex_lock(&lane->lock);
     lane->ending = true;
     for (rondo__list *link = lane->active.next; link != &lane->active; link = link->next)
-        atomic_store(&RONDO__OF(link, rondo_job, link)->cancel, true);
+        atomic_store(&RONDO__OF(link, rondo_job, link)->cancel, RONDO_ECANCELED);
     rondo__worker_wake_all(lane);
     pthread_mutex_unlock(&lane->lock);
 }
@@ -97,32 +97,57 @@ static void unqueue(rondo_lane *lane, rondo_job *job) {
     lane->queued--;
 }
 
+/* Queues the job; false when there is no thread to take it, and none can be started. */
+static bool enqueue(rondo_lane *lane, rondo_job *job) {
+    job->result = RONDO_ECANCELED;
+    job->state = RONDO__JOB_QUEUED;
+    rondo__list_push_back(&lane->queue, &job->link);
+    lane->queued++;
+    rondo__worker_wake(lane);
+    if (rondo__worker_start(lane) || lane->threads > 0 || job->state != RONDO__JOB_QUEUED)
+        return true;
+    unqueue(lane, job);
+    return false;
+}
+
 int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always) {
     CHECK_LANE(lane);
     RONDO_ASSERT(job->run && job->deliver && job->state == RONDO__JOB_NEW);
     rondo__pool *pool = lane->pool;
     if (rondo__pool_is_elsewhere(pool)) return RONDO_ENOTSUP;
     job->must_run = always;
-    job->result = RONDO_ECANCELED;
     job->lane = lane;
     job->loop = pool->loop;
+    job->era = pool->era;
     pthread_mutex_lock(&lane->lock);
-    bool refused = !always && is_full(lane);
-    if (!refused) {
-        job->state = RONDO__JOB_QUEUED;
-        rondo__list_push_back(&lane->queue, &job->link);
-        lane->queued++;
-        rondo__worker_wake(lane);
-        if (!rondo__worker_start(lane) && lane->threads == 0 && job->state == RONDO__JOB_QUEUED) {
-            unqueue(lane, job); /* nobody is there to take it */
-            job->state = RONDO__JOB_NEW;
-            refused = true;
-        }
+    bool ok = (always || !is_full(lane)) && enqueue(lane, job);
+    if (!ok) {
+        job->state = RONDO__JOB_NEW;
+        lane->refused++;
     }
-    if (refused) lane->refused++;
     pthread_mutex_unlock(&lane->lock);
-    if (refused) return RONDO_EAGAIN;
+    if (!ok) return RONDO_EAGAIN;
     if (!job->weak) rondo__loop_hold(pool->loop);
+    return 0;
+}
+
+int rondo__job_again(rondo_job *job) {
+    rondo_lane *lane = job->lane;
+    CHECK_LANE(lane);
+    RONDO_ASSERT(job->steps && job->state == RONDO__JOB_DONE);
+    if (rondo__pool_is_elsewhere(lane->pool)) return RONDO_ENOTSUP;
+    int asked = atomic_load(&job->cancel);
+    if (asked != 0) return asked;
+    if (job->era != lane->pool->era) return RONDO_ECANCELED;
+    pthread_mutex_lock(&lane->lock);
+    bool ok = enqueue(lane, job);
+    if (!ok) {
+        job->state = RONDO__JOB_DONE;
+        lane->refused++;
+    }
+    pthread_mutex_unlock(&lane->lock);
+    if (!ok) return RONDO_EAGAIN;
+    if (!job->weak) rondo__loop_hold(lane->pool->loop);
     return 0;
 }
 
@@ -141,11 +166,13 @@ int rondo_job_cancel(rondo_job *job) {
     if (job->state == RONDO__JOB_QUEUED) {
         unqueue(lane, job);
         job->state = RONDO__JOB_DONE;
+        atomic_store(&job->cancel, RONDO_ECANCELED);
         lane->done++;
         rondo__list_push_back(&canceled, &job->link);
         result = 0;
-    } else if (job->state == RONDO__JOB_RUNNING) {
-        atomic_store(&job->cancel, true);
+    } else if (job->state == RONDO__JOB_RUNNING || (job->steps && !atomic_load(&job->cancel))) {
+        atomic_store(&job->cancel,
+                     RONDO_ECANCELED); /* one of the steps may have ended: the last? */
         result = RONDO_EBUSY;
     }
     pthread_mutex_unlock(&lane->lock);

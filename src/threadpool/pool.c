@@ -158,6 +158,7 @@ static void on_close_all(rondo_loop *loop, rondo__at_free *hook) {
     rondo__list jobs;
     (void)loop;
     if (rondo__pool_is_elsewhere(pool)) return;
+    pool->era++;
     rondo__list_init(&jobs);
     for (rondo__list *link = pool->lanes.next; link != &pool->lanes; link = link->next)
         rondo__lane_take_queued(RONDO__OF(link, rondo_lane, link), false, &jobs);

@@ -42,7 +42,8 @@ typedef struct rondo__pool {
     rondo__task more;          /* delivers `ready` */
     uint64_t turn;             /* that `budget` belongs to */
     uint32_t budget;           /* completions left in that turn */
-    unsigned at_position;      /* see rondo__pool_at_position() */
+    unsigned era;         /* counts rondo_loop_close_all(): jobs of before take no more steps */
+    unsigned at_position; /* see rondo__pool_at_position() */
     /* Memory of requests, linked by `older`. */
     rondo_job *free_requests;
     unsigned free_count;

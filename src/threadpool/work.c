@@ -63,5 +63,5 @@ int rondo_work_submit(rondo_loop *loop, rondo_lane *lane, rondo_job **ret_job, r
 
 bool rondo_work_canceled(const rondo_job *job) {
     RONDO_ASSERT(job);
-    return atomic_load(&((rondo_job *)(uintptr_t)job)->cancel);
+    return atomic_load(&((rondo_job *)(uintptr_t)job)->cancel) != 0;
 }

@@ -77,8 +77,8 @@ static void finish_job(rondo_lane *lane, rondo_job *job, int64_t result) {
     rondo__list_remove(&job->link);
     lane->running--;
     lane->done++;
-    bool canceled = atomic_load(&job->cancel) && !job->keeps_result;
-    job->result = canceled ? RONDO_ECANCELED : result;
+    int asked = atomic_load(&job->cancel);
+    job->result = asked != 0 && !job->keeps_result ? asked : result;
     job->state = RONDO__JOB_DONE;
     if (!rondo__pool_push_done(lane->pool, job)) return;
     /* Waking may take a system call, so without the lock; but a job that the loop submits meanwhile

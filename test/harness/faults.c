@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-_Static_assert(FAULTS_INDEXES <= 64, "a set of calls is 64 bits");
+_Static_assert(FAULTS_INDEXES <= 128, "a set of calls is 128 bits");
 
 typedef enum effect { FAIL_CALL, LIMIT_CALL, PRETEND_CALL, SIGNAL_CALL } effect;
 
@@ -78,17 +78,17 @@ __attribute__((constructor)) static void at_fork(void) {
 /* ---- what rules do ---- */
 
 static bool strikes(rule *r, const faults_entry *entry) {
-    if (!(r->calls & 1ull << entry->index) || (r->fd >= 0 && r->fd != entry->fd)) return false;
+    if (!(r->calls & FAULTS_SET(entry->index)) || (r->fd >= 0 && r->fd != entry->fd)) return false;
     if (r->left == 0 || --r->left > 0) return false;
     r->left = r->again;
     return true;
 }
 
 static bool writes(int index) {
-    return (1ull << index & (CALLS_WRITE | CALL_sendfile | CALL_splice)) != 0;
+    return (FAULTS_SET(index) & (CALLS_WRITE | CALL_sendfile | CALL_splice)) != 0;
 }
 
-static bool moves_data(int index) { return writes(index) || (1ull << index & CALLS_READ) != 0; }
+static bool moves_data(int index) { return writes(index) || (FAULTS_SET(index) & CALLS_READ) != 0; }
 
 /* The connection has ended, so the kernel must know: a socket is shut down, from when on it gives
  * the end and EPIPE; for a pipe it is remembered here. */
@@ -236,7 +236,7 @@ static uint64_t sum(faults_calls calls, bool of_bytes) {
     uint64_t total = 0;
     enter(&mask);
     for (int i = 0; i < FAULTS_INDEXES; i++)
-        if (calls & 1ull << i) total += of_bytes ? bytes_moved[i] : counts[i];
+        if (calls & FAULTS_SET(i)) total += of_bytes ? bytes_moved[i] : counts[i];
     leave(&mask);
     return total;
 }
@@ -260,7 +260,7 @@ const char *faults_log(faults_calls calls) {
     text[0] = '\0';
     enter(&mask);
     for (int i = 0; i < logged; i++) {
-        if (!(calls & 1ull << call_log[i])) continue;
+        if (!(calls & FAULTS_SET(call_log[i]))) continue;
         const char *name = names[call_log[i]];
         if (used > 0) text[used++] = ' ';
         memcpy(text + used, name, strlen(name) + 1);
@@ -274,7 +274,7 @@ const faults_entry *faults_last(faults_calls calls) {
     uint64_t latest = 0;
     int found = 0;
     for (int i = 0; i < FAULTS_INDEXES; i++) {
-        if (!(calls & 1ull << i) || last_at[i] <= latest) continue;
+        if (!(calls & FAULTS_SET(i)) || last_at[i] <= latest) continue;
         latest = last_at[i];
         found = i;
     }

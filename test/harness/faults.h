@@ -22,7 +22,8 @@
 #include <stdint.h>
 
 /* A set of calls: CALL_send | CALL_sendmsg. calls.def says which there are. */
-typedef uint64_t faults_calls;
+__extension__ typedef unsigned __int128 faults_calls;
+#define FAULTS_SET(index) ((faults_calls)1 << (index))
 
 enum {
 #define CALL(name) FAULTS_INDEX_##name,
@@ -33,12 +34,13 @@ enum {
     FAULTS_INDEXES
 };
 #define CALL(name) \
-    __attribute__((unused)) static const faults_calls CALL_##name = 1ull << FAULTS_INDEX_##name;
+    __attribute__((unused)) static const faults_calls CALL_##name = FAULTS_SET(FAULTS_INDEX_##name);
 #define CALL_OF_LIBEV(name) CALL(name)
 #include "calls.def"
 #undef CALL
 #undef CALL_OF_LIBEV
 
+#define CALLS_ALL (~(faults_calls)0)
 #define CALLS_READ (CALL_read | CALL_readv | CALL_recv | CALL_recvmsg | CALL_recvmmsg)
 #define CALLS_WRITE (CALL_write | CALL_writev | CALL_send | CALL_sendmsg | CALL_sendmmsg)
 

@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CALLS_READ_FILE (CALL_read | CALL_pread)
-#define CALLS_WRITE_FILE (CALL_write | CALL_pwrite)
+#define CALLS_READ_FILE (CALL_readv | CALL_preadv)
+#define CALLS_WRITE_FILE (CALL_writev | CALL_pwritev)
 
 /* So many calls on the descriptor are interrupted first. */
 static void interrupt(faults_calls calls, int fd, unsigned count) {
@@ -72,7 +72,7 @@ TEST(a_write_in_many_pieces) {
         interrupt(CALLS_WRITE_FILE, fd, 2);
         faults_limit(CALLS_WRITE_FILE, 999);
         CHECK_INT(fs_write(loop, fd, offset), SIZE);
-        CHECK_INT(faults_count(offset < 0 ? CALL_write : CALL_pwrite), 2 + 6);
+        CHECK_INT(faults_count(offset < 0 ? CALL_writev : CALL_pwritev), 2 + 6);
         faults_clear();
         CHECK_INT(pread(fd, buffer, SIZE, at), SIZE);
         CHECK_MEM(buffer, data, SIZE);
@@ -86,7 +86,7 @@ TEST(a_write_that_moves_nothing_ends) {
     rondo_loop *loop = new_loop();
     int fd = new_file();
 
-    faults_limit(CALL_pwrite, 0);
+    faults_limit(CALL_pwritev, 0);
     CHECK_INT(fs_write(loop, fd, 0), RONDO_EIO);
     close(fd);
     rondo_loop_free(loop);
@@ -101,7 +101,7 @@ TEST(interrupted_reads_go_on) {
         interrupt(CALLS_READ_FILE, fd, 3);
         cache_nothing();
         CHECK_INT(fs_read(loop, fd, offset), SIZE);
-        CHECK_INT(faults_count(offset < 0 ? CALL_read : CALL_pread), 4);
+        CHECK_INT(faults_count(offset < 0 ? CALL_readv : CALL_preadv), 4);
         faults_clear();
         CHECK_MEM(buffer, data, SIZE);
     }
@@ -121,10 +121,10 @@ TEST(interrupted_open_and_stat_go_on) {
     int error = rondo_fs_open(loop, "/", O_RDONLY, 0, NULL, note_outcome, &opened);
     CHECK(finish(loop, error, &opened) >= 0);
     CHECK_INT(faults_count(CALL_open), 4);
-    interrupt(CALL_stat, -1, 3);
+    interrupt(CALL_statx, -1, 3);
     error = rondo_fs_stat(loop, "/", NULL, note_stat, &stated);
     CHECK_INT(finish(loop, error, &stated), 0);
-    CHECK_INT(faults_count(CALL_stat), 4);
+    CHECK_INT(faults_count(CALL_statx), 4);
     faults_clear();
     close((int)opened.result);
     rondo_loop_free(loop);
@@ -165,11 +165,11 @@ TEST(an_error_after_a_part_waits) {
     rondo_loop *loop = new_loop();
     int fd = full_file();
 
-    faults_every(CALL_pread, 1, EIO);
+    faults_every(CALL_preadv, 1, EIO);
     cache(1000);
     CHECK_INT(fs_read(loop, fd, 0), 1000);
     faults_clear();
-    faults_every(CALL_pread, 1, EIO);
+    faults_every(CALL_preadv, 1, EIO);
     cache_nothing();
     CHECK_INT(fs_read(loop, fd, 1000), RONDO_EIO);
     CHECK_MEM(buffer, data, 1000);

@@ -42,6 +42,12 @@ typedef struct rondo_slice {
     size_t len;
 } rondo_slice;
 
+/* Room for bytes, somebody else's too. */
+typedef struct rondo_buffer {
+    char *data;
+    size_t len;
+} rondo_buffer;
+
 /* The version of the library that is running, such as "0.1.0"; static. */
 RONDO_API const char *rondo_version(void);
 

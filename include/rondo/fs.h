@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * File operations, on the pool's fs lane. Each returns 0 when it is under way, and then its
+ * File operations, in two forms that say the same. The synchronous ones (..._sync) do it at once, on
+ * any thread, and return the result. The others run on the pool's fs lane: each returns 0 when it is under way, and then its
  * callback runs exactly once, never inside the call; or a negative RONDO_E*, and then it never
  * runs: RONDO_EAGAIN (the lane is full, see pool.h), RONDO_ENOMEM, RONDO_EINVAL (NULL, an offset
  * below -1) or RONDO_ENOTSUP (a forked child). What the system says, a bad fd included, comes by
@@ -14,7 +15,8 @@
  * close that was asked for happens.
  *
  * A worker is kept by what it waits for, so pipes, terminals and sockets are better read through
- * rondo_stream_open(). Loop thread only.
+ * rondo_stream_open(). Loop thread only, but for the
+ * synchronous ones.
  */
 #ifndef RONDO_FS_H
 #define RONDO_FS_H
@@ -45,6 +47,8 @@ typedef struct rondo_stat {
     int64_t size;                         /* bytes */
     int64_t blocks;                       /* of 512 bytes */
     int64_t atime_ns, mtime_ns, ctime_ns; /* since 1970; cut to what 64 bits hold (1677 to 2262) */
+    int64_t btime_ns;                     /* of its birth; 0 unless has_btime */
+    bool has_btime;                       /* the file system knows it */
 } rondo_stat;
 
 /* result: an fd, a number of bytes or 0, or a negative RONDO_E*. */
@@ -56,26 +60,41 @@ typedef void (*rondo_fs_stat_cb)(rondo_loop *loop, int result, const rondo_stat 
  * close. */
 RONDO_API int rondo_fs_open(rondo_loop *loop, const char *path, int flags, uint32_t mode,
                             rondo_job **ret_job, rondo_fs_cb cb, void *arg);
+RONDO_API int rondo_fs_open_sync(const char *path, int flags, uint32_t mode);
 /* close(2). The fd is gone whatever the result says. Never refused for a full queue; where no
  * thread can be started, it closes inside the call. When the call fails (RONDO_ENOMEM), the fd is
  * open. */
 RONDO_API int rondo_fs_close(rondo_loop *loop, int fd, rondo_fs_cb cb, void *arg);
+RONDO_API int rondo_fs_close_sync(int fd);
 /* pread(2) at offset, or read(2) at the file's position when offset is -1. The result is how many
  * bytes, 0 at the end of the file; fewer than len is no error. Up to 128 KiB that are in the page
  * cache are read inside the call, without a worker and without waiting (preadv2(2), RWF_NOWAIT),
  * where the file system can do that; the callback comes in the next pending phase. */
 RONDO_API int rondo_fs_read(rondo_loop *loop, int fd, void *buffer, size_t len, int64_t offset,
                             rondo_job **ret_job, rondo_fs_cb cb, void *arg);
+RONDO_API int64_t rondo_fs_read_sync(int fd, void *buffer, size_t len, int64_t offset);
 /* pwrite(2) at offset, or write(2) when offset is -1. Writes all of it: the result is len, or the
  * error that stopped it (RONDO_ENOSPC, ...), and then a part may be written. No SIGPIPE. */
 RONDO_API int rondo_fs_write(rondo_loop *loop, int fd, const void *data, size_t len, int64_t offset,
                              rondo_job **ret_job, rondo_fs_cb cb, void *arg);
+RONDO_API int64_t rondo_fs_write_sync(int fd, const void *data, size_t len, int64_t offset);
+/* The same of many buffers in a row, any number; the array is copied, the buffers are not. */
+RONDO_API int rondo_fs_readv(rondo_loop *loop, int fd, const rondo_buffer *buffers, size_t count,
+                             int64_t offset, rondo_job **ret_job, rondo_fs_cb cb, void *arg);
+RONDO_API int64_t rondo_fs_readv_sync(int fd, const rondo_buffer *buffers, size_t count,
+                                      int64_t offset);
+RONDO_API int rondo_fs_writev(rondo_loop *loop, int fd, const rondo_slice *pieces, size_t count,
+                              int64_t offset, rondo_job **ret_job, rondo_fs_cb cb, void *arg);
+RONDO_API int64_t rondo_fs_writev_sync(int fd, const rondo_slice *pieces, size_t count,
+                                       int64_t offset);
 /* fstat(2). */
 RONDO_API int rondo_fs_fstat(rondo_loop *loop, int fd, rondo_job **ret_job, rondo_fs_stat_cb cb,
                              void *arg);
+RONDO_API int rondo_fs_fstat_sync(int fd, rondo_stat *ret_stat);
 /* stat(2): follows symbolic links. */
 RONDO_API int rondo_fs_stat(rondo_loop *loop, const char *path, rondo_job **ret_job,
                             rondo_fs_stat_cb cb, void *arg);
+RONDO_API int rondo_fs_stat_sync(const char *path, rondo_stat *ret_stat);
 
 #ifdef __cplusplus
 }

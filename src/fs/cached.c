@@ -11,7 +11,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /* After fewer bytes than asked for. Of a file more may be on the disk; and Linux 5.10 can even say
@@ -25,13 +24,13 @@ static bool is_all(int fd, int64_t offset, int64_t got) {
     return end >= st.st_size;
 }
 
-int64_t rondo__cached_read(int fd, void *buffer, size_t len, int64_t offset, bool *ret_final) {
+int64_t rondo__cached_read(int fd, const struct iovec *parts, int count, size_t len, int64_t offset,
+                           bool *ret_final) {
     if (len > RONDO__CACHED_READ_BYTES) return -1;
     /* With O_DIRECT the flag only means not to wait for locks; the disk would be waited for. */
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || (flags & O_DIRECT)) return -1;
-    struct iovec part = {buffer, len};
-    ssize_t got = preadv2(fd, &part, 1, offset, RWF_NOWAIT);
+    ssize_t got = preadv2(fd, parts, count, offset, RWF_NOWAIT);
     if (got < 0) return -1; /* real errors are rare; the worker finds them again */
     *ret_final = (size_t)got == len || is_all(fd, offset, got);
     return got;
@@ -39,8 +38,9 @@ int64_t rondo__cached_read(int fd, void *buffer, size_t len, int64_t offset, boo
 
 #else
 
-int64_t rondo__cached_read(int fd, void *buffer, size_t len, int64_t offset, bool *ret_final) {
-    (void)fd, (void)buffer, (void)len, (void)offset, (void)ret_final;
+int64_t rondo__cached_read(int fd, const struct iovec *parts, int count, size_t len, int64_t offset,
+                           bool *ret_final) {
+    (void)fd, (void)parts, (void)count, (void)len, (void)offset, (void)ret_final;
     return -1;
 }
 

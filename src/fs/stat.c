@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * rondo_fs_stat() and rondo_fs_fstat(), and what of stat(2) is passed on.
+ * rondo_fs_stat() and its kin, and what of statx(2) is passed on. Linux only; elsewhere fstatat(2)
+ * says the same but for the time of birth.
  */
+#define _GNU_SOURCE /* statx */
 #include <rondo/error.h>
 
-#include <errno.h>
-#include <string.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
-#include "fs/request.h"
+#include "fs/stat.h"
 
-typedef struct stat_request {
-    rondo__fs_request base;
-    rondo_stat stat;
-    int fd;
-    char path[]; /* of rondo_fs_stat() */
-} stat_request;
-
-typedef struct stat_answer {
-    int result;
-    const rondo_stat *stat;
-} stat_answer;
-
-static rondo_file_type type_of(mode_t mode) {
+static rondo_file_type type_of(unsigned mode) {
     switch (mode & S_IFMT) {
     case S_IFREG: return RONDO_FILE_REGULAR;
     case S_IFDIR: return RONDO_FILE_DIRECTORY;
@@ -36,92 +26,89 @@ static rondo_file_type type_of(mode_t mode) {
 }
 
 /* Cut at the years 1677 and 2262, where 64 bits end; file systems can go further. */
-static int64_t time_ns(const struct timespec *time) {
+static int64_t time_ns(const struct statx_timestamp *time) {
     const int64_t limit_s = INT64_MAX / 1000000000 - 1;
     if (time->tv_sec > limit_s) return INT64_MAX;
     if (time->tv_sec < -limit_s) return INT64_MIN;
     return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
 }
 
-static void convert(const struct stat *from, rondo_stat *ret_stat) {
+static void convert(const struct statx *from, rondo_stat *ret_stat) {
+    bool has_btime = (from->stx_mask & STATX_BTIME) != 0;
     *ret_stat = (rondo_stat){
-        .type = type_of(from->st_mode),
-        .mode = (uint32_t)from->st_mode & 07777,
-        .uid = from->st_uid,
-        .gid = from->st_gid,
-        .dev = from->st_dev,
-        .ino = from->st_ino,
-        .nlink = from->st_nlink,
-        .size = from->st_size,
-        .blocks = from->st_blocks,
-        .atime_ns = time_ns(&from->st_atim),
-        .mtime_ns = time_ns(&from->st_mtim),
-        .ctime_ns = time_ns(&from->st_ctim),
+        .type = type_of(from->stx_mode),
+        .mode = from->stx_mode & 07777u,
+        .uid = from->stx_uid,
+        .gid = from->stx_gid,
+        .dev = makedev(from->stx_dev_major, from->stx_dev_minor),
+        .ino = from->stx_ino,
+        .nlink = from->stx_nlink,
+        .size = (int64_t)from->stx_size,
+        .blocks = (int64_t)from->stx_blocks,
+        .atime_ns = time_ns(&from->stx_atime),
+        .mtime_ns = time_ns(&from->stx_mtime),
+        .ctime_ns = time_ns(&from->stx_ctime),
+        .btime_ns = has_btime ? time_ns(&from->stx_btime) : 0,
+        .has_btime = has_btime,
     };
 }
 
-static int64_t run_stat(rondo_job *job) {
-    stat_request *request = (stat_request *)job;
-    struct stat st;
+int rondo__fs_statx(int fd, const char *path, int flags, rondo_stat *ret_stat) {
+    struct statx st;
     int error;
     do { /* network file systems can be interrupted */
-        error = stat(request->path, &st);
+        error = statx(fd, path, flags, STATX_BASIC_STATS | STATX_BTIME, &st);
     } while (error < 0 && errno == EINTR);
-    if (error < 0) return rondo__fs_error();
-    convert(&st, &request->stat);
+    if (error < 0) return rondo_error_from_errno(errno);
+    convert(&st, ret_stat);
     return 0;
 }
 
-static int64_t run_fstat(rondo_job *job) {
-    stat_request *request = (stat_request *)job;
-    struct stat st;
-    if (fstat(request->fd, &st) < 0) return rondo__fs_error();
-    convert(&st, &request->stat);
-    return 0;
+/* call->flags are those of statx(2). */
+static int64_t run_stat(rondo__fs_call *call) {
+    return rondo__fs_statx(call->fd, call->path, call->flags, &call->stat);
 }
 
-static void stat_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
-                       void *arg) {
-    const stat_answer *answer = payload;
+static int64_t run_fstat(rondo__fs_call *call) {
+    if (call->fd < 0) return RONDO_EBADF; /* AT_FDCWD would be the current directory */
+    return rondo__fs_statx(call->fd, "", AT_EMPTY_PATH, &call->stat);
+}
+
+static void tell_stat(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
+                      void *arg) {
+    const rondo__fs_answer *answer = payload;
     (void)handle;
-    ((rondo_fs_stat_cb)fn)(loop, answer->result, answer->stat, arg);
+    ((rondo_fs_stat_cb)fn)(loop, (int)answer->result,
+                           answer->result < 0 ? NULL : &answer->call.stat, arg);
 }
 
-static void deliver_stat(rondo_loop *loop, rondo_job *job, int64_t result) {
-    stat_request *request = (stat_request *)job;
-    const rondo__event *event = request->base.event;
-    rondo__fn cb = request->base.cb;
-    void *arg = request->base.arg;
-    rondo_stat stat = result < 0 ? (rondo_stat){.type = RONDO_FILE_UNKNOWN} : request->stat;
-    stat_answer answer = {(int)result, result < 0 ? NULL : &stat};
-    rondo__request_free(job);
-    rondo__door(loop, NULL, event, cb, &answer, arg);
-}
+static const rondo__fs_op stat_op = {
+    .event = {"fs.stat", tell_stat}, .run = run_stat, .needs = RONDO__FS_PATH};
+static const rondo__fs_op fstat_op = {.event = {"fs.fstat", tell_stat}, .run = run_fstat};
 
-static const rondo__fs_kind stat_kind = {
-    .event = {"fs.stat", stat_thunk}, .run = run_stat, .deliver = deliver_stat};
-static const rondo__fs_kind fstat_kind = {
-    .event = {"fs.fstat", stat_thunk}, .run = run_fstat, .deliver = deliver_stat};
-
-static int submit(rondo_loop *loop, const rondo__fs_kind *kind, const char *path, int fd,
-                  rondo_job **ret_job, rondo_fs_stat_cb cb, void *arg) {
-    rondo_job *job;
-    size_t path_size = strlen(path) + 1;
-    int error =
-        rondo__fs_new(loop, kind, sizeof(stat_request) + path_size, RONDO__FN(cb), arg, &job);
-    if (error < 0) return error;
-    ((stat_request *)job)->fd = fd;
-    memcpy(((stat_request *)job)->path, path, path_size);
-    error = rondo__fs_submit(loop, job, ret_job);
-    if (error < 0) rondo__request_free(job);
-    return error;
+static int stat_now(const rondo__fs_op *op, rondo__fs_call *call, rondo_stat *ret_stat) {
+    int64_t result = ret_stat ? rondo__fs_now(op, call) : RONDO_EINVAL;
+    if (result == 0) *ret_stat = call->stat;
+    return (int)result;
 }
 
 int rondo_fs_fstat(rondo_loop *loop, int fd, rondo_job **ret_job, rondo_fs_stat_cb cb, void *arg) {
-    return cb ? submit(loop, &fstat_kind, "", fd, ret_job, cb, arg) : RONDO_EINVAL;
+    const rondo__fs_call call = {.fd = fd};
+    return rondo__fs_start(loop, &fstat_op, &call, ret_job, RONDO__FN(cb), arg);
+}
+
+int rondo_fs_fstat_sync(int fd, rondo_stat *ret_stat) {
+    rondo__fs_call call = {.fd = fd};
+    return stat_now(&fstat_op, &call, ret_stat);
 }
 
 int rondo_fs_stat(rondo_loop *loop, const char *path, rondo_job **ret_job, rondo_fs_stat_cb cb,
                   void *arg) {
-    return path && cb ? submit(loop, &stat_kind, path, -1, ret_job, cb, arg) : RONDO_EINVAL;
+    const rondo__fs_call call = {.fd = AT_FDCWD, .path = path};
+    return rondo__fs_start(loop, &stat_op, &call, ret_job, RONDO__FN(cb), arg);
+}
+
+int rondo_fs_stat_sync(const char *path, rondo_stat *ret_stat) {
+    rondo__fs_call call = {.fd = AT_FDCWD, .path = path};
+    return stat_now(&stat_op, &call, ret_stat);
 }

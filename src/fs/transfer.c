@@ -1,158 +1,175 @@
 /* SPDX-License-Identifier: MIT
  *
- * rondo_fs_read() and rondo_fs_write(). A read first takes what is in the page cache, on the loop
- * thread; a worker gets what remains, if the file has more.
+ * rondo_fs_read() and rondo_fs_write(), of one buffer or many. A read first takes what is in the
+ * page cache, on the loop thread; a worker gets what remains, if the file has more.
  */
 #include <rondo/error.h>
 
-#include <errno.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "fs/cached.h"
-#include "fs/request.h"
-#include "loop/assert.h"
+#include "fs/call.h"
+#include "loop/sigpipe.h"
 
-typedef struct transfer_request {
-    rondo__fs_request base;
-    int fd;
-    bool counted; /* in rondo__pool_at_position() */
-    char *buffer; /* a write only reads it */
-    size_t len;
-    size_t done;    /* bytes read before a worker had it */
-    int64_t offset; /* of the first byte; -1: at the file's position */
-} transfer_request;
+/* Parts given to one system call: 4 KiB of stack. IOV_MAX would be 1024. */
+enum { PARTS = 256 };
 
-static ssize_t read_some(const transfer_request *request, size_t at) {
-    ssize_t got;
-    do {
-        got = request->offset < 0 ? read(request->fd, request->buffer + at, request->len - at)
-                                  : pread(request->fd, request->buffer + at, request->len - at,
-                                          (off_t)(request->offset + (int64_t)at));
-    } while (got < 0 && errno == EINTR);
-    return got;
+/* What is left of the buffer or the parts, as far as there is room. */
+static int gather(const rondo__fs_call *call, struct iovec parts[PARTS], size_t *ret_len) {
+    int used = 0;
+    if (call->part_count == 0) {
+        parts[0] = (struct iovec){call->buffer ? (char *)call->buffer + call->done : NULL,
+                                  call->len - call->done};
+        *ret_len = parts[0].iov_len;
+        return 1;
+    }
+    *ret_len = 0;
+    for (size_t i = call->part_at; i < call->part_count && used < PARTS; i++) {
+        rondo_buffer part = rondo__fs_part(call, i);
+        size_t begin = i == call->part_at ? call->part_done : 0;
+        parts[used++] = (struct iovec){part.data ? part.data + begin : NULL, part.len - begin};
+        *ret_len += part.len - begin;
+    }
+    return used;
 }
 
-static ssize_t write_some(const transfer_request *request, size_t at) {
-    ssize_t put;
-    do {
-        put = request->offset < 0 ? write(request->fd, request->buffer + at, request->len - at)
-                                  : pwrite(request->fd, request->buffer + at, request->len - at,
-                                           (off_t)(request->offset + (int64_t)at));
-    } while (put < 0 && errno == EINTR);
-    return put;
+/* So many bytes more are done. */
+static void advance(rondo__fs_call *call, size_t moved) {
+    call->done += moved;
+    if (call->part_count == 0) return;
+    moved += call->part_done;
+    while (call->part_at < call->part_count) {
+        size_t len = rondo__fs_part(call, call->part_at).len;
+        if (moved < len) break;
+        moved -= len;
+        call->part_at++;
+    }
+    call->part_done = moved;
 }
 
-static int64_t run_read(rondo_job *job) {
-    const transfer_request *request = (const transfer_request *)job;
-    ssize_t got = read_some(request, request->done);
-    if (got >= 0) return (int64_t)request->done + got;
+typedef ssize_t vector_call(int fd, const struct iovec *parts, int count);
+typedef ssize_t vector_call_at(int fd, const struct iovec *parts, int count, off_t offset);
+
+/* One system call on the next parts. Returns the bytes moved, or a negative error. ret_wanted: how
+ * many it could have been. */
+static int64_t move(rondo__fs_call *call, vector_call *at_position, vector_call_at *at_offset,
+                    size_t *ret_wanted) {
+    struct iovec parts[PARTS];
+    int count = gather(call, parts, ret_wanted);
+    off_t offset = call->offset < 0 ? -1 : (off_t)(call->offset + (int64_t)call->done);
+    ssize_t moved;
+    do {
+        moved = offset < 0 ? at_position(call->fd, parts, count)
+                           : at_offset(call->fd, parts, count, offset);
+    } while (moved < 0 && errno == EINTR);
+    if (moved < 0) return rondo_error_from_errno(errno);
+    advance(call, (size_t)moved);
+    return moved;
+}
+
+/* ---- read ---- */
+
+static bool is_regular(int fd) {
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int64_t run_read(rondo__fs_call *call) {
+    size_t wanted;
+    int64_t got;
+    do {
+        got = move(call, readv, preadv, &wanted);
+        /* Only a file has the rest at once; a pipe might keep us waiting for it. */
+    } while (got > 0 && (size_t)got == wanted && call->done < call->len && is_regular(call->fd));
     /* What was read is delivered; the error waits for the next read. */
-    return request->done > 0 ? (int64_t)request->done : rondo__fs_error();
+    return got < 0 && call->done == 0 ? got : (int64_t)call->done;
 }
 
-static int64_t run_write(rondo_job *job) {
-    const transfer_request *request = (const transfer_request *)job;
-    size_t done = 0;
-    do { /* at least once: an empty write, too, says whether writing is possible */
-        ssize_t put = write_some(request, done);
-        if (put < 0) return rondo__fs_error();
-        if (put == 0 && done < request->len) return RONDO_EIO; /* or it would go on for ever */
-        done += (size_t)put;
-    } while (done < request->len);
-    return (int64_t)done;
+static int64_t cached_read(rondo__fs_call *call) {
+    struct iovec parts[PARTS];
+    size_t len;
+    bool final = false;
+    int count = gather(call, parts, &len);
+    if (len < call->len) return RONDO__FS_WAIT;
+    int64_t got = rondo__cached_read(call->fd, parts, count, len, call->offset, &final);
+    if (got >= 0 && final) return got;
+    if (got > 0) advance(call, (size_t)got);
+    return RONDO__FS_WAIT;
 }
 
-static void uncount(rondo_job *job) {
-    if (!((transfer_request *)job)->counted) return;
-    unsigned *count = rondo__pool_at_position(job->loop);
-    RONDO_ASSERT(*count > 0);
-    --*count;
-}
-
-static void deliver_transfer(rondo_loop *loop, rondo_job *job, int64_t result) {
-    uncount(job);
-    rondo__fs_deliver(loop, job, result);
-}
-
-static void drop_transfer(rondo_job *job) {
-    uncount(job);
-    rondo__request_free(job);
-}
-
-static const rondo__fs_kind read_kind = {.event = {"fs.read", rondo__fs_thunk},
-                                         .run = run_read,
-                                         .deliver = deliver_transfer,
-                                         .drop = drop_transfer};
-static const rondo__fs_kind write_kind = {.event = {"fs.write", rondo__fs_thunk},
-                                          .run = run_write,
-                                          .deliver = deliver_transfer,
-                                          .drop = drop_transfer};
-
-static int new_transfer(rondo_loop *loop, const rondo__fs_kind *kind, int fd, const void *buffer,
-                        size_t len, int64_t offset, rondo_fs_cb cb, void *arg,
-                        transfer_request **ret_request) {
-    rondo_job *job;
-    if (!cb || (!buffer && len > 0) || len > INT64_MAX || offset < -1) return RONDO_EINVAL;
-    if (offset > 0 && (int64_t)len > INT64_MAX - offset) return RONDO_EINVAL;
-    int error = rondo__fs_new(loop, kind, sizeof(transfer_request), RONDO__FN(cb), arg, &job);
-    if (error < 0) return error;
-    transfer_request *request = (transfer_request *)job;
-    request->fd = fd;
-    request->buffer = (char *)(uintptr_t)buffer;
-    request->len = len;
-    request->done = 0;
-    request->offset = offset;
-    *ret_request = request;
-    return 0;
-}
-
-/* Sends it to a worker. On failure the request is still the caller's. */
-static int submit_transfer(rondo_loop *loop, transfer_request *request, rondo_job **ret_job) {
-    rondo_job *job = &request->base.base;
-    request->counted = request->offset < 0;
-    if (request->counted) ++*rondo__pool_at_position(loop);
-    int error = rondo__fs_submit(loop, job, ret_job);
-    if (error < 0) uncount(job);
-    return error;
-}
-
-static void complete_transfer(rondo_loop *loop, transfer_request *request, int64_t result,
-                              rondo_job **ret_job) {
-    request->counted = false;
-    rondo__job_complete(loop, &request->base.base, result);
-    if (ret_job) *ret_job = &request->base.base;
-}
+static const rondo__fs_op read_op = {.event = {"fs.read", rondo__fs_tell},
+                                     .run = run_read,
+                                     .cached = cached_read,
+                                     .needs = RONDO__FS_BUFFER};
 
 int rondo_fs_read(rondo_loop *loop, int fd, void *buffer, size_t len, int64_t offset,
                   rondo_job **ret_job, rondo_fs_cb cb, void *arg) {
-    transfer_request *request;
-    int error = new_transfer(loop, &read_kind, fd, buffer, len, offset, cb, arg, &request);
-    if (error < 0) return error;
-    int64_t got = -1;
-    bool final = false;
-    if (offset >= 0 || *rondo__pool_at_position(loop) == 0)
-        got = rondo__cached_read(fd, buffer, len, offset, &final);
-    if (got >= 0 && final) {
-        complete_transfer(loop, request, got, ret_job);
-        return 0;
-    }
-    if (got > 0) request->done = (size_t)got;
-    error = submit_transfer(loop, request, ret_job);
-    if (error == 0) return 0;
-    if (got > 0) { /* what was read must not be lost: the position has moved */
-        complete_transfer(loop, request, got, ret_job);
-        return 0;
-    }
-    rondo__request_free(&request->base.base);
-    return error;
+    const rondo__fs_call call = {.fd = fd, .buffer = buffer, .len = len, .offset = offset};
+    return rondo__fs_start(loop, &read_op, &call, ret_job, RONDO__FN(cb), arg);
+}
+
+int64_t rondo_fs_read_sync(int fd, void *buffer, size_t len, int64_t offset) {
+    rondo__fs_call call = {.fd = fd, .buffer = buffer, .len = len, .offset = offset};
+    return rondo__fs_now(&read_op, &call);
+}
+
+int rondo_fs_readv(rondo_loop *loop, int fd, const rondo_buffer *buffers, size_t count,
+                   int64_t offset, rondo_job **ret_job, rondo_fs_cb cb, void *arg) {
+    const rondo__fs_call call = {.fd = fd, .parts = buffers, .part_count = count, .offset = offset};
+    return rondo__fs_start(loop, &read_op, &call, ret_job, RONDO__FN(cb), arg);
+}
+
+int64_t rondo_fs_readv_sync(int fd, const rondo_buffer *buffers, size_t count, int64_t offset) {
+    rondo__fs_call call = {.fd = fd, .parts = buffers, .part_count = count, .offset = offset};
+    return rondo__fs_now(&read_op, &call);
+}
+
+/* ---- write ---- */
+
+static int64_t run_write(rondo__fs_call *call) {
+    size_t wanted;
+    do { /* at least once: an empty write, too, says whether writing is possible */
+        int64_t put = move(call, writev, pwritev, &wanted);
+        if (put < 0) return put;
+        if (put == 0 && call->done < call->len) return RONDO_EIO; /* or it would go on for ever */
+    } while (call->done < call->len);
+    return (int64_t)call->done;
+}
+
+static const rondo__fs_op write_op = {
+    .event = {"fs.write", rondo__fs_tell}, .run = run_write, .needs = RONDO__FS_BUFFER};
+
+/* On a worker all signals are blocked; who calls the synchronous form may have none blocked. */
+static int64_t write_now(rondo__fs_call *call) {
+    rondo__sigpipe guard;
+    rondo__sigpipe_block(&guard);
+    int64_t result = rondo__fs_now(&write_op, call);
+    rondo__sigpipe_restore(&guard, result == RONDO_EPIPE);
+    return result;
 }
 
 int rondo_fs_write(rondo_loop *loop, int fd, const void *data, size_t len, int64_t offset,
                    rondo_job **ret_job, rondo_fs_cb cb, void *arg) {
-    transfer_request *request;
-    int error = new_transfer(loop, &write_kind, fd, data, len, offset, cb, arg, &request);
-    if (error < 0) return error;
-    error = submit_transfer(loop, request, ret_job);
-    if (error < 0) rondo__request_free(&request->base.base);
-    return error;
+    const rondo__fs_call call = {
+        .fd = fd, .buffer = (void *)(uintptr_t)data, .len = len, .offset = offset};
+    return rondo__fs_start(loop, &write_op, &call, ret_job, RONDO__FN(cb), arg);
+}
+
+int64_t rondo_fs_write_sync(int fd, const void *data, size_t len, int64_t offset) {
+    rondo__fs_call call = {
+        .fd = fd, .buffer = (void *)(uintptr_t)data, .len = len, .offset = offset};
+    return write_now(&call);
+}
+
+int rondo_fs_writev(rondo_loop *loop, int fd, const rondo_slice *pieces, size_t count,
+                    int64_t offset, rondo_job **ret_job, rondo_fs_cb cb, void *arg) {
+    const rondo__fs_call call = {.fd = fd, .parts = pieces, .part_count = count, .offset = offset};
+    return rondo__fs_start(loop, &write_op, &call, ret_job, RONDO__FN(cb), arg);
+}
+
+int64_t rondo_fs_writev_sync(int fd, const rondo_slice *pieces, size_t count, int64_t offset) {
+    rondo__fs_call call = {.fd = fd, .parts = pieces, .part_count = count, .offset = offset};
+    return write_now(&call);
 }

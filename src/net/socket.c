@@ -7,51 +7,16 @@
 #include "net/socket.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loop/sigpipe.h"
 #include "net/socket_calls.h"
 
 #if defined(__linux__)
 #include <sys/sendfile.h>
 #endif
-
-/* ---- SIGPIPE ---- */
-
-/* Sockets are asked for no signal by MSG_NOSIGNAL. write(2), sendfile(2) and splice(2) have no such
- * flag: there the signal is blocked for the time of the call and taken back if it was raised. Two cheap
- * system calls more; setting SIG_IGN for good would change the program's and its children's
- * signals. */
-typedef struct sigpipe_guard {
-    sigset_t before;
-    bool blocked; /* it was blocked already: one that is raised may stay pending */
-} sigpipe_guard;
-
-static void guard_sigpipe(sigpipe_guard *guard) {
-    sigset_t sigpipe;
-    sigemptyset(&sigpipe);
-    sigaddset(&sigpipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &sigpipe, &guard->before);
-    guard->blocked = sigismember(&guard->before, SIGPIPE) == 1;
-}
-
-static void unguard_sigpipe(const sigpipe_guard *guard, bool raised) {
-    int saved = errno;
-    if (!guard->blocked) {
-        if (raised) {
-            sigset_t sigpipe;
-            struct timespec at_once = {0, 0};
-            sigemptyset(&sigpipe);
-            sigaddset(&sigpipe, SIGPIPE);
-            while (sigtimedwait(&sigpipe, NULL, &at_once) < 0 && errno == EINTR) {}
-        }
-        pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
-    }
-    errno = saved;
-}
 
 /* ---- bytes ---- */
 
@@ -75,12 +40,12 @@ int rondo__socket_peek(int fd) {
 }
 
 static ssize_t write_pipe(int fd, const struct iovec *iov, int count) {
-    sigpipe_guard guard;
+    rondo__sigpipe guard;
     ssize_t written, want = 0;
     for (int i = 0; i < count; i++) want += (ssize_t)iov[i].iov_len;
-    guard_sigpipe(&guard);
+    rondo__sigpipe_block(&guard);
     RONDO__RETRY(written, writev(fd, iov, count));
-    unguard_sigpipe(&guard, written < 0 ? errno == EPIPE : written < want);
+    rondo__sigpipe_restore(&guard, written < 0 ? errno == EPIPE : written < want);
     return written;
 }
 
@@ -104,14 +69,14 @@ int64_t rondo__socket_write(int fd, const struct iovec *iov, int count, int flag
 
 int64_t rondo__socket_sendfile(int fd, int file, uint64_t offset, uint64_t len) {
 #if defined(__linux__)
-    sigpipe_guard guard;
+    rondo__sigpipe guard;
     off_t from = (off_t)offset;
     size_t want = len > 0x7ffff000 ? 0x7ffff000 : (size_t)len; /* the most that it moves at once */
     ssize_t moved;
-    guard_sigpipe(&guard);
+    rondo__sigpipe_block(&guard);
     RONDO__RETRY(moved, sendfile(fd, file, &from, want));
     /* A reset in the middle raises the signal and still returns how much was moved before it. */
-    unguard_sigpipe(&guard, moved < 0 ? errno == EPIPE : (size_t)moved < want);
+    rondo__sigpipe_restore(&guard, moved < 0 ? errno == EPIPE : (size_t)moved < want);
     return moved < 0 ? rondo__socket_failure() : moved;
 #else
     (void)fd, (void)file, (void)offset, (void)len;
@@ -141,11 +106,11 @@ int64_t rondo__socket_splice_in(int fd, int pipe, size_t len) {
 
 int64_t rondo__socket_splice_out(int fd, int pipe, size_t len) {
 #if defined(__linux__)
-    sigpipe_guard guard;
+    rondo__sigpipe guard;
     ssize_t moved;
-    guard_sigpipe(&guard);
+    rondo__sigpipe_block(&guard);
     RONDO__RETRY(moved, splice(pipe, NULL, fd, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
-    unguard_sigpipe(&guard, moved < 0 ? errno == EPIPE : (size_t)moved < len);
+    rondo__sigpipe_restore(&guard, moved < 0 ? errno == EPIPE : (size_t)moved < len);
     return moved < 0 ? rondo__socket_failure() : moved;
 #else
     (void)fd, (void)pipe, (void)len;

@@ -98,6 +98,22 @@ ssize_t __wrap_writev(int fd, const struct iovec *parts, int count) {
     return faults_leave(&p, writev(fd, p.limited ? less : parts, count));
 }
 
+ssize_t __wrap_preadv(int fd, const struct iovec *parts, int count, off_t offset) {
+    struct iovec less[IOV_MAX];
+    PASSAGE(preadv, fd, size_of(parts, (size_t)count), count, 0);
+    if (faults_enter(&p)) return faults_answer(&p);
+    if (p.limited) count = cut(parts, (size_t)count, p.entry.size, less);
+    return faults_leave(&p, preadv(fd, p.limited ? less : parts, count, offset));
+}
+
+ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset) {
+    struct iovec less[IOV_MAX];
+    PASSAGE(pwritev, fd, size_of(parts, (size_t)count), count, 0);
+    if (faults_enter(&p)) return faults_answer(&p);
+    if (p.limited) count = cut(parts, (size_t)count, p.entry.size, less);
+    return faults_leave(&p, pwritev(fd, p.limited ? less : parts, count, offset));
+}
+
 ssize_t __wrap_preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
     struct iovec less[IOV_MAX];
     PASSAGE(preadv2, fd, size_of(parts, (size_t)count), count, flags);

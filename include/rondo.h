@@ -13,6 +13,7 @@
 #include <rondo/emitter.h>
 #include <rondo/error.h>
 #include <rondo/fs.h>
+#include <rondo/group.h>
 #include <rondo/handle.h>
 #include <rondo/http.h>
 #include <rondo/loop.h>

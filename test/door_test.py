@@ -21,6 +21,7 @@ BY_NAME = {
     ("src/loop/door.c", "observer->cb"),         # an observer hangs at the door itself
     ("src/loop/inspect.c", "cb"),                # rondo_loop_walk() is a visit, not an event
     ("src/threadpool/work.c", "request->work"),  # on a worker's thread, where no door is
+    ("src/threadpool/group.c", "job->work"),
 }
 
 FUNCTION = re.compile(r"^[a-z].*?\b(\w+)\(")

@@ -76,6 +76,7 @@ typedef struct rondo_dns_request rondo_dns_request; /* dns.h */
 typedef struct rondo_tls_context rondo_tls_context; /* tls.h */
 typedef struct rondo_lane rondo_lane;               /* pool.h */
 typedef struct rondo_job rondo_job;                 /* pool.h */
+typedef struct rondo_group rondo_group;             /* group.h */
 typedef struct rondo_http_server rondo_http_server; /* http.h */
 typedef struct rondo_http_request rondo_http_request;   /* http.h */
 typedef struct rondo_http_response rondo_http_response; /* http.h */

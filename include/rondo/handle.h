@@ -25,6 +25,7 @@
     X(stream)                 \
     X(server)                 \
     X(udp)                    \
+    X(group)                  \
     X(http_server)            \
     X(http_response)
 

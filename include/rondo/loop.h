@@ -49,7 +49,8 @@ typedef enum rondo_run_mode {
     X(completions, 256, "pool completions delivered per turn")                         \
     X(posts, 1024, "posted messages delivered per turn")                               \
     X(datagrams, 1024, "datagrams received per UDP socket and turn")                   \
-    X(handshakes, 16, "TLS handshakes driven on in a turn")
+    X(handshakes, 16, "TLS handshakes driven on in a turn")                            \
+    X(members, 256, "members of a group begun or skipped per turn")
 
 typedef enum rondo_budget {
 #define RONDO__BUDGET_ENUM(name, value, what) RONDO_BUDGET_##name,

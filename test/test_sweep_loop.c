@@ -214,7 +214,7 @@ static void use_a_file(void) {
     free(bytes);
 }
 
-#define FILE_CALLS (CALL_open | CALL_pread | CALL_pwrite)
+#define FILE_CALLS (CALL_open | CALL_preadv | CALL_pwritev)
 
 TEST(files_with_eintr_at_every_point) {
     must_work = true;
@@ -223,13 +223,13 @@ TEST(files_with_eintr_at_every_point) {
 }
 TEST(files_with_a_short_count_at_every_point) {
     must_work = true;
-    FAULT_SWEEP_SHORT(use_a_file, CALL_pread | CALL_pwrite | CALL_preadv2, 1);
-    FAULT_SWEEP_SHORT(use_a_file, CALL_pread | CALL_pwrite | CALL_preadv2, SIZE - 1);
+    FAULT_SWEEP_SHORT(use_a_file, CALL_preadv | CALL_pwritev | CALL_preadv2, 1);
+    FAULT_SWEEP_SHORT(use_a_file, CALL_preadv | CALL_pwritev | CALL_preadv2, SIZE - 1);
 }
 TEST(files_with_an_error_at_every_point) {
     const int errors[] = {EIO, ENOMEM, ENOSPC, EMFILE};
     for (int i = 0; i < 4; i++)
-        FAULT_SWEEP(use_a_file, FILE_CALLS | CALL_close | CALL_fstat, errors[i]);
+        FAULT_SWEEP(use_a_file, FILE_CALLS | CALL_close | CALL_statx, errors[i]);
     FAULT_SWEEP(use_a_file, CALL_pthread_create, EAGAIN);
 }
 

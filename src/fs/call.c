@@ -96,8 +96,8 @@ static void drop(rondo_job *job) {
     rondo__request_free(job);
 }
 
-void rondo__fs_tell(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
-                    void *arg) {
+void rondo__fs_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
+                     void *arg) {
     (void)handle;
     ((rondo_fs_cb)fn)(loop, ((const rondo__fs_answer *)payload)->result, arg);
 }

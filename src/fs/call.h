@@ -7,7 +7,7 @@
  *
  *     static int64_t run_rmdir(rondo__fs_call *call) { RONDO__FS_RETURN(rmdir(call->path)); }
  *     static const rondo__fs_op rmdir_op = {
- *         .event = {"fs.rmdir", rondo__fs_tell}, .run = run_rmdir, .needs = RONDO__FS_PATH};
+ *         .event = {"fs.rmdir", rondo__fs_thunk}, .run = run_rmdir, .needs = RONDO__FS_PATH};
  *
  * Both forms share `run` and the check of the arguments, so that they can't differ. Internal.
  */
@@ -90,7 +90,8 @@ typedef struct rondo__fs_answer {
     rondo__fs_call call; /* outputs and state */
 } rondo__fs_answer;
 /* The thunk of a rondo_fs_cb. */
-void rondo__fs_tell(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload, void *arg);
+void rondo__fs_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
+                     void *arg);
 /* An `end` of operations that bring text. */
 void rondo__fs_free_text(rondo__fs_call *call, int64_t result, bool told);
 

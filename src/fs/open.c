@@ -22,7 +22,7 @@ static void end_open(rondo__fs_call *call, int64_t result, bool told) {
     if (!told && result >= 0) close((int)result);
 }
 
-static const rondo__fs_op open_op = {.event = {"fs.open", rondo__fs_tell},
+static const rondo__fs_op open_op = {.event = {"fs.open", rondo__fs_thunk},
                                      .run = run_open,
                                      .end = end_open,
                                      .needs = RONDO__FS_PATH};
@@ -50,7 +50,7 @@ static void end_close(rondo__fs_call *call, int64_t result, bool told) {
     if (!told && result == RONDO_ECANCELED) run_close(call); /* it never ran */
 }
 
-static const rondo__fs_op close_op = {.event = {"fs.close", rondo__fs_tell},
+static const rondo__fs_op close_op = {.event = {"fs.close", rondo__fs_thunk},
                                       .run = run_close,
                                       .end = end_close,
                                       .needs = RONDO__FS_MUST_RUN};

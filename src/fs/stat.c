@@ -74,8 +74,8 @@ static int64_t run_fstat(rondo__fs_call *call) {
     return rondo__fs_statx(call->fd, "", AT_EMPTY_PATH, &call->stat);
 }
 
-static void tell_stat(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
-                      void *arg) {
+static void stat_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
+                       void *arg) {
     const rondo__fs_answer *answer = payload;
     (void)handle;
     ((rondo_fs_stat_cb)fn)(loop, (int)answer->result,
@@ -83,8 +83,8 @@ static void tell_stat(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void
 }
 
 static const rondo__fs_op stat_op = {
-    .event = {"fs.stat", tell_stat}, .run = run_stat, .needs = RONDO__FS_PATH};
-static const rondo__fs_op fstat_op = {.event = {"fs.fstat", tell_stat}, .run = run_fstat};
+    .event = {"fs.stat", stat_thunk}, .run = run_stat, .needs = RONDO__FS_PATH};
+static const rondo__fs_op fstat_op = {.event = {"fs.fstat", stat_thunk}, .run = run_fstat};
 
 static int stat_now(const rondo__fs_op *op, rondo__fs_call *call, rondo_stat *ret_stat) {
     int64_t result = ret_stat ? rondo__fs_now(op, call) : RONDO_EINVAL;

@@ -99,7 +99,7 @@ static int64_t cached_read(rondo__fs_call *call) {
     return RONDO__FS_WAIT;
 }
 
-static const rondo__fs_op read_op = {.event = {"fs.read", rondo__fs_tell},
+static const rondo__fs_op read_op = {.event = {"fs.read", rondo__fs_thunk},
                                      .run = run_read,
                                      .cached = cached_read,
                                      .needs = RONDO__FS_BUFFER};
@@ -139,7 +139,7 @@ static int64_t run_write(rondo__fs_call *call) {
 }
 
 static const rondo__fs_op write_op = {
-    .event = {"fs.write", rondo__fs_tell}, .run = run_write, .needs = RONDO__FS_BUFFER};
+    .event = {"fs.write", rondo__fs_thunk}, .run = run_write, .needs = RONDO__FS_BUFFER};
 
 /* On a worker all signals are blocked; who calls the synchronous form may have none blocked. */
 static int64_t write_now(rondo__fs_call *call) {

@@ -52,9 +52,10 @@ int main(int argc, char **argv) {
     }
     rondo_server_on_connection(server, on_connection, NULL);
     rondo_server_address(server, address, sizeof address);
+    /* Before the line is out: who reads it may press Ctrl-C at once. */
+    rondo_signal_start_once(rondo_signal_new(loop), SIGINT, on_interrupt, NULL);
     printf("echo: listening on %s, Ctrl-C to stop\n", address);
     fflush(stdout);
-    rondo_signal_start_once(rondo_signal_new(loop), SIGINT, on_interrupt, NULL);
 
     rondo_loop_run(loop, RONDO_RUN_ALL);
     rondo_loop_free(loop);

@@ -39,9 +39,10 @@ int main(int argc, char **argv) {
         fprintf(stderr, "hello_https: port %d: %s\n", port, rondo_error_text(error));
         return 1;
     }
+    /* Before the line is out: who reads it may press Ctrl-C at once. */
+    rondo_signal_start_once(rondo_signal_new(loop), SIGINT, on_interrupt, NULL);
     printf("hello_https: listening on port %d\n", rondo_http_server_port(server));
     fflush(stdout);
-    rondo_signal_start_once(rondo_signal_new(loop), SIGINT, on_interrupt, NULL);
     rondo_loop_run(loop, RONDO_RUN_ALL);
     rondo_loop_free(loop);
     return 0;

@@ -56,10 +56,11 @@ static int serve(rondo_loop *loop, rondo_tls_context *tls, const char *certifica
     rondo_server_on_drop(server, on_drop, NULL);
     error = rondo_server_listen(server, "127.0.0.1", (uint16_t)port);
     if (error) return fail("listen", error, "");
-    printf("tls_echo: listening on port %d\n", rondo_server_port(server));
-    fflush(stdout);
+    /* Before the line is out: who reads it may press Ctrl-C at once. */
     rondo_signal_start(rondo_signal_new(loop), SIGHUP, on_hangup, tls);
     rondo_signal_start(rondo_signal_new(loop), SIGINT, on_interrupt, NULL);
+    printf("tls_echo: listening on port %d\n", rondo_server_port(server));
+    fflush(stdout);
     return rondo_loop_run(loop, RONDO_RUN_ALL);
 }
 

@@ -4,6 +4,7 @@
     test/net_examples_test.py [WORD...]    only the tests with a WORD in their name
 """
 
+import fcntl
 import os
 import signal
 import socket
@@ -38,7 +39,11 @@ class Example:
             self.process.send_signal(signal.SIGINT)
         else:
             self.process.kill()
-        _, err = self.process.communicate(timeout=LIMIT_S)
+        try:
+            _, err = self.process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
         assert kind or self.process.returncode == 0, (self.process.returncode, err)
 
     def connect(self, receive_buffer=None):
@@ -48,6 +53,34 @@ class Example:
         connection.settimeout(LIMIT_S)
         connection.connect(("127.0.0.1", self.port))
         return connection
+
+
+# --- all that serve ------------------------------------------------------------------------------
+
+def is_printing(process):
+    """Whether it sleeps in a system call that has standard output for its first argument."""
+    with open(f"/proc/{process.pid}/syscall", encoding="ascii") as file:
+        return file.read().split()[1:2] == ["0x1"]
+
+
+def test_ctrl_c_is_heard_before_a_server_says_that_it_listens():
+    for name, *args in (("chat",), ("echo",), ("http_echo",), ("proxy", "127.0.0.1", "9")):
+        # A pipe without room holds up the line for as long as it takes to interrupt whoever writes it.
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        with open(reading, "rb") as output:
+            room = os.write(writing, bytes(fcntl.fcntl(writing, fcntl.F_GETPIPE_SZ)))
+            with subprocess.Popen([os.path.join(BUILD, "examples", name), "0", *args],
+                                  stdin=subprocess.DEVNULL, stdout=writing) as server:
+                os.close(writing)
+                limit = threading.Timer(LIMIT_S, server.kill)
+                limit.start()
+                while not is_printing(server):
+                    assert server.poll() is None, (name, server.returncode)
+                    time.sleep(0.01)
+                server.send_signal(signal.SIGINT)
+                assert b" listening on " in output.read()[room:], name
+                assert server.wait() == 0, (name, server.returncode)
+                limit.cancel()
 
 
 # --- chat ----------------------------------------------------------------------------------------
@@ -196,6 +229,11 @@ def test_proxy_leaves_nothing_open():
                 client.sendall(pattern(100000))
             for client in clients:
                 client.close()
+        # They are accepted in the order in which they came: whoever is served now came last.
+        with proxy.connect() as client:
+            client.sendall(b"last")
+            client.shutdown(socket.SHUT_WR)
+            assert read_to_end(client) == b"last"
         deadline = time.monotonic() + LIMIT_S
         # What the loop itself keeps: 8 kernel pipes for splicing, and the set that hears of resets.
         while open_files(proxy.process) > before + 2 * 8 + 1:

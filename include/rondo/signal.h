@@ -3,6 +3,8 @@
  * Signals as callbacks. The same signal may be watched by many handles on many loops; each gets it.
  * While anyone watches a signal its disposition is Rondo's; after the last one stops it is what it
  * was before. As in the kernel, equal signals that arrive faster than they are handled are one.
+ * A signal that arrives before anyone watches it ends the program, or is lost where it is ignored, as
+ * SIGINT is in a shell's background job: start before you tell others that you are ready.
  * Loop thread only.
  */
 #ifndef RONDO_SIGNAL_H

@@ -12,6 +12,7 @@
 #include <rondo/dns.h>
 #include <rondo/emitter.h>
 #include <rondo/error.h>
+#include <rondo/file_stream.h>
 #include <rondo/fs.h>
 #include <rondo/group.h>
 #include <rondo/handle.h>

@@ -102,6 +102,7 @@ typedef struct rondo__stream_extra {
     bool no_splice;                       /* to it */
     const rondo__transport *transport;
     void *transport_state;
+    int watched; /* events, by a transport with `watch` */
     rondo__opening *opening;
     rondo__terminal *terminal;
     rondo__slot on[RONDO__STREAM_ALL_EVENTS - RONDO__STREAM_EVENTS];
@@ -178,6 +179,8 @@ rondo_stream *rondo__stream_new_opening(rondo_loop *loop, rondo__opening *openin
  * has one, or else the stream is open: `connect` is emitted and what was written goes out. Only from
  * where the loop dispatches. 0, or RONDO_ENOMEM and the fd is still the caller's. */
 int rondo__stream_connected(rondo_stream *stream, int fd);
+/* The same for one whose transport needs no descriptor. */
+void rondo__stream_opened(rondo_stream *stream);
 /* Makes an open stream OPENING again, for a transport with a handshake that was just set. */
 int rondo__stream_start_handshake(rondo_stream *stream);
 /* Readiness of a stream that is opening. */
@@ -248,6 +251,27 @@ static inline rondo__slot *rondo__stream_slot(rondo_stream *stream, unsigned eve
 
 static inline const rondo__transport *rondo__transport_of(const rondo_stream *stream) {
     return stream->flags & RONDO__TRANSPORTED ? stream->extra->transport : NULL;
+}
+
+/* ---- readiness: of the fd, or as the transport tells it ---- */
+
+static inline const rondo__transport *rondo__watcher_of(const rondo_stream *stream) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    return transport && transport->watch ? transport : NULL;
+}
+
+static inline int rondo__stream_watched(const rondo_stream *stream) {
+    return rondo__watcher_of(stream) ? stream->extra->watched : rondo__io_watched(&stream->io);
+}
+
+/* As rondo__io_watch(). */
+static inline int rondo__stream_watch(rondo_stream *stream, int events) {
+    const rondo__transport *watcher = rondo__watcher_of(stream);
+    if (!watcher) return rondo__io_watch(stream->base.loop, &stream->io, events);
+    if (stream->extra->watched == events) return 0;
+    stream->extra->watched = events;
+    watcher->watch(stream, events);
+    return 0;
 }
 
 /* ---- read.c ---- */

@@ -51,7 +51,7 @@ static void tell_opened(rondo_stream *stream) {
 /* Now bytes may pass. What waited leaves together with what `connect` writes behind it. */
 static void open_now(rondo_stream *stream) {
     stream->flags &= ~(uint32_t)(RONDO__OPENING | RONDO__BLOCKED);
-    int status = rondo__io_watch(stream->base.loop, &stream->io, RONDO__READABLE);
+    int status = rondo__stream_watch(stream, RONDO__READABLE);
     if (status < 0) rondo__stream_fail(stream, status);
     if (rondo__stream_dead(stream)) return;
     rondo__stream_touch(stream);
@@ -75,6 +75,11 @@ static void shake(rondo_stream *stream, int events) {
 }
 
 void rondo__stream_open_ready(rondo_stream *stream, int events) { shake(stream, events); }
+
+void rondo__stream_opened(rondo_stream *stream) {
+    RONDO_ASSERT((stream->flags & RONDO__OPENING) && rondo__watcher_of(stream));
+    open_now(stream);
+}
 
 int rondo__stream_connected(rondo_stream *stream, int fd) {
     rondo_loop *loop = stream->base.loop;

@@ -30,17 +30,17 @@ static bool is_pending(const rondo_stream *stream) {
 }
 
 int rondo__stream_rewatch(rondo_stream *stream, bool wanted) {
-    int events = rondo__io_watched(&stream->io);
+    int events = rondo__stream_watched(stream);
     if (!rondo__stream_wants(stream)) return 0;
     if (!wanted) rondo__timeouts_read(stream);
     if (is_pending(stream)) rondo__stream_report_later(stream);
     if (events & RONDO__READABLE) return 0;
-    return rondo__io_watch(stream->base.loop, &stream->io, events | RONDO__READABLE);
+    return rondo__stream_watch(stream, events | RONDO__READABLE);
 }
 
 static void unwatch(rondo_stream *stream, int event) {
-    int events = rondo__io_watched(&stream->io);
-    if (events & event) rondo__io_watch(stream->base.loop, &stream->io, events & ~event);
+    int events = rondo__stream_watched(stream);
+    if (events & event) rondo__stream_watch(stream, events & ~event);
 }
 
 static void at_end(rondo_stream *stream) {
@@ -152,7 +152,7 @@ static void read_some(rondo_stream *stream) {
 static void write_on(rondo_stream *stream) {
     bool blocked = (stream->flags & (RONDO__BLOCKED | RONDO__OPENING)) == RONDO__BLOCKED;
     if (rondo__stream_dead(stream) || !blocked) return;
-    if (!(rondo__io_watched(&stream->io) & RONDO__WRITABLE)) rondo__stream_send(stream, NULL);
+    if (!(rondo__stream_watched(stream) & RONDO__WRITABLE)) rondo__stream_send(stream, NULL);
 }
 
 void rondo__stream_read_on(rondo_stream *stream) {
@@ -172,7 +172,7 @@ void rondo__stream_ready(rondo_loop *loop, rondo__io *io, int events) {
     rondo_stream *stream = RONDO__OF(io, rondo_stream, io);
     (void)loop;
     RONDO_ASSERT(!rondo__stream_dead(stream));
-    if (!rondo__io_watched(io)) {
+    if (!rondo__stream_watched(stream)) {
         lost_watch(stream);
         return;
     }

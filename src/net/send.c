@@ -136,20 +136,19 @@ static int64_t send_pipe(rondo_stream *stream, int64_t budget) {
 static void block(rondo_stream *stream) {
     const rondo__transport *transport = rondo__transport_of(stream);
     bool starved = transport && transport->starved && transport->starved(stream);
-    int events = rondo__io_watched(&stream->io) & ~RONDO__WRITABLE;
+    int events = rondo__stream_watched(stream) & ~RONDO__WRITABLE;
     events |= starved ? RONDO__READABLE : RONDO__WRITABLE;
     stream->flags |= RONDO__BLOCKED;
     rondo__timeouts_blocked(stream);
-    if (rondo__io_watch(stream->base.loop, &stream->io, events) < 0)
-        rondo__stream_fail(stream, RONDO_ENOMEM);
+    if (rondo__stream_watch(stream, events) < 0) rondo__stream_fail(stream, RONDO_ENOMEM);
 }
 
 static void unblock(rondo_stream *stream) {
     if (!(stream->flags & RONDO__BLOCKED)) return;
-    int events = rondo__io_watched(&stream->io) & ~RONDO__WRITABLE;
+    int events = rondo__stream_watched(stream) & ~RONDO__WRITABLE;
     stream->flags &= ~(uint32_t)RONDO__BLOCKED;
     rondo__timeouts_unblocked(stream);
-    rondo__io_watch(stream->base.loop, &stream->io, events); /* wanting less can't fail */
+    rondo__stream_watch(stream, events); /* wanting less can't fail */
 }
 
 static int end_write_side(rondo_stream *stream) {
@@ -167,7 +166,7 @@ static void shut(rondo_stream *stream) {
     }
     if (status < 0) {
         /* ENOTCONN is the consequence; what happened to the connection is a better answer. */
-        int cause = rondo__socket_error(stream->fd);
+        int cause = stream->fd >= 0 ? rondo__socket_error(stream->fd) : 0;
         if (cause == 0 && status == RONDO_ENOTCONN) cause = RONDO_ECONNRESET;
         rondo__stream_fail(stream, cause < 0 ? cause : status);
         return;

@@ -55,13 +55,18 @@ static void report_news(rondo_loop *loop, rondo__task *news) {
     rondo__stream_report(RONDO__OF(news, rondo_stream, news));
 }
 
+static void unwatch_all(rondo_stream *stream) {
+    rondo__io_stop(stream->base.loop, &stream->io);
+    if (rondo__watcher_of(stream)) rondo__stream_watch(stream, 0);
+}
+
 void rondo__stream_fail(rondo_stream *stream, int error) {
     RONDO_ASSERT(error < 0);
     if (rondo__stream_dead(stream)) return;
     stream->flags |= RONDO__FAILED;
     stream->error = error;
     rondo__stream_fail_opening(stream);
-    rondo__io_stop(stream->base.loop, &stream->io);
+    unwatch_all(stream);
     rondo__timeouts_clear(stream);
     rondo__out_drop(stream, error);
     rondo__stream_report_later(stream); /* before those that it drags along */
@@ -147,10 +152,11 @@ static void stream_stop(rondo_handle *handle) {
     rondo_stream *stream = (rondo_stream *)handle;
     const rondo__transport *transport = rondo__transport_of(stream);
     rondo__stream_cancel_opening(stream);
-    if (transport && transport->stop && stream->fd >= 0) transport->stop(stream);
-    rondo__terminal_stop(stream);
     /* The watch goes before the descriptor: libev must never be left with a closed one. */
-    rondo__io_stop(handle->loop, &stream->io);
+    unwatch_all(stream);
+    if (transport && transport->stop && (stream->fd >= 0 || transport->watch))
+        transport->stop(stream);
+    rondo__terminal_stop(stream);
     if (stream->fd >= 0) {
         rondo__stream_forget_reset(stream);
         rondo__net_unclaim(rondo__net_of(handle->loop), stream->fd);
@@ -178,16 +184,17 @@ static void stream_verify(const rondo_handle *handle) {
     const rondo_stream *stream = (const rondo_stream *)handle;
     bool closing = rondo__handle_closing(handle);
     bool opening = (stream->flags & RONDO__OPENING) != 0;
-    RONDO_ASSERT(closing ? stream->fd < 0 : stream->fd >= 0 || opening);
+    bool watcher = rondo__watcher_of(stream) != NULL;
+    RONDO_ASSERT(closing ? stream->fd < 0 : stream->fd >= 0 || opening || watcher);
     RONDO_ASSERT(!opening || (stream->flags & RONDO__BLOCKED));
     /* Nothing may find a stream any more that is dead. */
     RONDO_ASSERT(!rondo__stream_dead(stream) || !rondo__alarm_is_set(&stream->idle));
-    RONDO_ASSERT(!rondo__stream_dead(stream) || rondo__io_watched(&stream->io) == 0);
+    RONDO_ASSERT(!rondo__stream_dead(stream) || rondo__stream_watched(stream) == 0);
     RONDO_ASSERT(!closing || !rondo__list_linked(&stream->news.link));
     RONDO_ASSERT(!(stream->flags & RONDO__SHUT) || (stream->flags & RONDO__ENDED));
     RONDO_ASSERT(!(stream->flags & RONDO__FINISHED) || (stream->flags & RONDO__SHUT));
     if (!rondo__stream_dead(stream) && (stream->flags & RONDO__BLOCKED) && !opening) {
-        int events = rondo__io_watched(&stream->io);
+        int events = rondo__stream_watched(stream);
         RONDO_ASSERT((events & RONDO__WRITABLE) ||
                      ((events & RONDO__READABLE) && rondo__transport_of(stream)));
         RONDO_ASSERT(stream->out || (stream->flags & RONDO__NEED_DRAIN) ||

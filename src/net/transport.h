@@ -3,7 +3,8 @@
  * The seam between a stream and its descriptor. A plain stream has no transport: read.c and send.c
  * call socket.h themselves, at the cost of one predictable branch. Whatever moves bytes in another
  * way (TLS, descriptors beside bytes, a file as standard output) is a table of these functions, set
- * by rondo__stream_set_transport(). Internal, for src/net/.
+ * by rondo__stream_set_transport(). A file has no readiness either, and says itself when it can go on
+ * (`watch`). Internal, for src/net/.
  *
  * None of them but `beside` calls user functions, fails or closes the stream: they return what
  * happened, as the functions of socket.h do, and the stream does the rest. An EAGAIN is honest: the
@@ -21,6 +22,14 @@
 
 typedef struct rondo__transport {
     const char *name;
+    /* For a stream without a descriptor to poll: it wants to hear of `events` from now on, as of
+     * rondo__io_watch(). The transport calls rondo__stream_ready() for those that are there, again and
+     * again as long as they are, from where the loop dispatches, never inside this call. NULL: the fd's
+     * readiness. */
+    void (*watch)(rondo_stream *stream, int events);
+    /* write() says RONDO_EAGAIN when it has begun, and how much of the same bytes is written when it
+     * is called again. So it must get bytes of the queue only: they stay until then. */
+    bool later;
     /* Bytes read, 0 at the end, RONDO_EAGAIN, an error. */
     int64_t (*read)(rondo_stream *stream, void *buffer, size_t size);
     /* Whether there is something to read, without taking it: 1, 0 at the end, RONDO_EAGAIN, an error.

@@ -46,10 +46,15 @@ int rondo__stream_taken(rondo_stream *stream) {
     return 0;
 }
 
+static bool writes_later(const rondo_stream *stream) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    return transport && transport->later;
+}
+
 /* Sends large data from where it is and copies the rest, or all of what is not large. */
 static int put_pieces(rondo_stream *stream, const rondo_slice *pieces, size_t count, size_t len) {
     rondo__direct direct = {.pieces = pieces, .count = count, .left = len};
-    if (len >= DIRECT_BYTES && !(stream->flags & RONDO__BLOCKED)) {
+    if (len >= DIRECT_BYTES && !(stream->flags & RONDO__BLOCKED) && !writes_later(stream)) {
         rondo__stream_send(stream, &direct);
         if (rondo__stream_dead(stream)) return 0; /* `error` is on its way */
     }
@@ -85,6 +90,15 @@ int rondo_writev(rondo_stream *stream, const rondo_slice *pieces, size_t count) 
     return status < 0 ? status : rondo__stream_taken(stream);
 }
 
+/* Here the queue is what stands for the kernel's buffer: it takes as much as that would. */
+static int64_t take_for_later(rondo_stream *stream, rondo_slice data) {
+    size_t len = data.len < mark_of(stream) ? data.len : mark_of(stream);
+    int status = rondo__out_copy(stream, data.data, len);
+    if (status < 0) return status;
+    rondo__stream_below_mark(stream);
+    return (int64_t)len;
+}
+
 int64_t rondo_try_write(rondo_stream *stream, rondo_slice data) {
     RONDO__CHECK_STREAM(stream);
     int status = may_write(stream, 0);
@@ -93,7 +107,8 @@ int64_t rondo_try_write(rondo_stream *stream, rondo_slice data) {
         stream->flags |= RONDO__NEED_DRAIN;
         return RONDO_EAGAIN;
     }
-    return data.len > 0 ? rondo__stream_try(stream, data) : 0;
+    if (data.len == 0) return 0;
+    return writes_later(stream) ? take_for_later(stream, data) : rondo__stream_try(stream, data);
 }
 
 int rondo_write_lent(rondo_stream *stream, rondo_slice data, rondo_release_cb release, void *arg) {

@@ -317,6 +317,11 @@ int __wrap_fstat(int fd, struct stat *ret_stat) {
     THROUGH(int, fstat(fd, ret_stat));
 }
 
+int __wrap_fsync(int fd) {
+    PASSAGE(fsync, fd, 0, 0, 0);
+    THROUGH(int, fsync(fd));
+}
+
 int __wrap_fstatfs(int fd, struct statfs *ret_stat) {
     PASSAGE(fstatfs, fd, 0, 0, 0);
     THROUGH(int, fstatfs(fd, ret_stat));

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A file that is read. What is in the page cache goes straight into the loop's receive buffer; for the
+ * rest a worker reads ahead, one buffer of the read high-water mark. A file that can't be read
+ * without waiting has the worker read the next piece while the last one is told; for others the
+ * kernel reads ahead, better than we could.
+ */
+#include <rondo/error.h>
+
+#include <string.h>
+
+#include "net/file/file.h"
+
+bool rondo__file_readable(const rondo__file *file) { return file->ahead > 0 || !file->busy; }
+
+static int64_t run_fill(rondo_job *job) {
+    rondo__file *file = RONDO__OF(job, rondo__file, job);
+    return rondo__file_read(file->fd, file->buffer, file->want, file->offset, job);
+}
+
+static void count_read(rondo__file *file, uint64_t count) {
+    if (file->offset >= 0) file->offset += (int64_t)count;
+    file->left -= count;
+}
+
+static void filled(rondo__file *file, int64_t result) {
+    file->at = 0;
+    file->ahead = result > 0 ? (size_t)result : 0;
+    count_read(file, file->ahead);
+    if (result == 0) file->ended = true;
+    if (result < 0) file->error = (int)result;
+}
+
+/* Has a worker read what comes next. */
+static int start_filling(rondo__file *file) {
+    size_t want = file->stream->extra->read_most;
+    if (want > file->left) want = (size_t)file->left;
+    int status = rondo__file_need_buffer(file, want);
+    if (status < 0) return status;
+    file->want = want;
+    return rondo__file_start(file, run_fill, filled);
+}
+
+static int64_t take_ahead(rondo__file *file, void *buffer, size_t size) {
+    size_t len = file->ahead < size ? file->ahead : size;
+    memcpy(buffer, file->buffer + file->at, len);
+    file->at += len;
+    file->ahead -= len;
+    if (file->ahead > 0) return (int64_t)len;
+    bool more = file->left > 0 && !file->error;
+    if (!more || file->cache != RONDO__FILE_UNCACHED)
+        rondo__file_drop_buffer(file);
+    else
+        start_filling(file); /* if it can't be, the next read finds out */
+    return (int64_t)len;
+}
+
+static int64_t reader_read(rondo_stream *stream, void *buffer, size_t size) {
+    rondo__file *file = rondo__file_of(stream);
+    if (file->ahead > 0) return take_ahead(file, buffer, size);
+    if (file->busy) return RONDO_EAGAIN;
+    if (file->error) return file->error;
+    if (file->ended || file->left == 0) return 0;
+    if (size > file->left) size = (size_t)file->left;
+    int64_t count = rondo__file_read_now(file->fd, file->cache, buffer, size, file->offset);
+    if (count > 0) count_read(file, (uint64_t)count);
+    if (count == 0) file->ended = true;
+    if (count >= 0) return count;
+    if (count == RONDO_ENOTSUP) file->cache = RONDO__FILE_UNCACHED;
+    int status = start_filling(file);
+    return status < 0 ? status : RONDO_EAGAIN;
+}
+
+const rondo__transport rondo__file_reader = {
+    .name = "file",
+    .watch = rondo__file_watch,
+    .read = reader_read,
+    .stop = rondo__file_stop,
+    .free = rondo__file_free,
+};

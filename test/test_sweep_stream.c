@@ -264,6 +264,7 @@ static void write_kinds(void) { write_kinds_to(new_tcp_pair); }
 static void write_kinds_unix(void) { write_kinds_to(new_pair); }
 
 #define WRITES (SENDS | CALL_sendfile)
+#define READS_FILE (CALL_preadv2 | CALL_pread)
 
 TEST(all_kinds_of_writes_with_eagain_at_every_point) {
     FAULT_SWEEP(write_kinds, WRITES, EAGAIN);
@@ -271,12 +272,12 @@ TEST(all_kinds_of_writes_with_eagain_at_every_point) {
     FAULT_PERIODS(write_kinds, WRITES, EAGAIN);
 }
 TEST(all_kinds_of_writes_with_eintr_at_every_point) {
-    FAULT_SWEEP(write_kinds, WRITES | CALL_pread, EINTR);
-    FAULT_PERIODS(write_kinds, WRITES | CALL_pread, EINTR);
+    FAULT_SWEEP(write_kinds, WRITES | READS_FILE, EINTR);
+    FAULT_PERIODS(write_kinds, WRITES | READS_FILE, EINTR);
 }
 TEST(all_kinds_of_writes_with_a_short_count_at_every_point) {
-    FAULT_SWEEP_SHORT(write_kinds, WRITES | CALL_pread, 1);
-    FAULT_SWEEP_SHORT(write_kinds_unix, WRITES | CALL_pread, 4999);
+    FAULT_SWEEP_SHORT(write_kinds, WRITES | READS_FILE, 1);
+    FAULT_SWEEP_SHORT(write_kinds_unix, WRITES | READS_FILE, 4999);
 }
 TEST(all_kinds_of_writes_without_sendfile) {
     FAULT_SWEEP(write_kinds, CALL_sendfile, ENOSYS);
@@ -291,9 +292,9 @@ TEST(all_kinds_of_writes_with_a_fatal_error_at_every_point) {
 TEST(all_kinds_of_writes_with_a_file_that_cannot_be_read) {
     fatal = EIO;
     is_retried = true;
-    FAULT_SWEEP(write_kinds, CALL_pread, EIO);
-    FAULT_PERIODS(write_kinds, CALL_pread, EIO);
-    FAULT_SWEEP_SHORT(write_kinds, CALL_pread, 0);
+    FAULT_SWEEP(write_kinds, READS_FILE, EIO);
+    FAULT_PERIODS(write_kinds, READS_FILE, EIO);
+    FAULT_SWEEP_SHORT(write_kinds, READS_FILE, 0);
 }
 TEST(a_file_that_ends_too_early_at_every_point) {
     fatal = EIO;

@@ -298,6 +298,8 @@ void rondo__stream_forget_reset(rondo_stream *stream);
 int rondo__stream_may_write(const rondo_stream *stream, size_t len);
 /* Sends or queues a copy of data, without a look at the cap: 0 or RONDO_ENOMEM. */
 int rondo__stream_put(rondo_stream *stream, rondo_slice data);
+/* See `later` in transport.h. */
+bool rondo__stream_writes_later(const rondo_stream *stream);
 /* After something was queued: has it flushed, and says whether it is below the mark. */
 bool rondo__stream_below_mark(rondo_stream *stream);
 /* The same for a caller who will wait for `drain`: 1 or 0. */
@@ -309,6 +311,8 @@ void rondo__stream_end(rondo_stream *stream);
 /* Writes what is queued and then the bytes of *direct until the kernel takes no more; *direct is
  * what was left of it. Calls no user functions. */
 void rondo__stream_send(rondo_stream *stream, rondo__direct *direct);
+/* What file/warm.h was asked for is there: the queue goes on. Where the loop dispatches. */
+void rondo__stream_warmed(rondo_stream *stream);
 /* rondo_try_write() on a stream that is open, with nothing queued. */
 int64_t rondo__stream_try(rondo_stream *stream, rondo_slice data);
 

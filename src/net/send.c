@@ -5,12 +5,12 @@
  * is reported later.
  */
 #include "net/duplex.h"
+#include "net/file/warm.h"
 #include "net/socket.h"
 
 /* One gathered write takes so many pieces. */
 #define PIECES RONDO__SEND_PIECES
-/* One flush sends so much; then the others get their turn, and it goes on in the next poll phase.
- * It also bounds how long a cold file can hold up the loop: sendfile waits for the disk. */
+/* One flush sends so much; then the others get their turn, and it goes on in the next poll phase. */
 #define FLUSH_BYTES ((int64_t)1024 * 1024)
 
 struct batch {
@@ -101,18 +101,29 @@ static int64_t send_batch(rondo_stream *stream, rondo__direct *direct, struct ba
 /* The file at the front of the queue: how much of it left, or 0 to try again without sendfile. */
 static int64_t send_file(rondo_stream *stream, int64_t budget) {
     rondo__segment *file = stream->out->first;
-    uint64_t want = file->left < (uint64_t)budget ? file->left : (uint64_t)budget;
+    int status = rondo__warm(stream, file);
+    if (status < 0) return status;
     if (file->file.no_sendfile || is_small(file)) {
-        int status = rondo__out_load_file(stream, NULL, file);
+        status = rondo__out_load_file(stream, NULL, file);
         /* Without memory, sendfile still can. */
         if (status != RONDO_ENOMEM || file->file.no_sendfile) return status;
     }
+    uint64_t want = file->file.warm < (uint64_t)budget ? file->file.warm : (uint64_t)budget;
     int64_t sent = move_file(stream, file, want);
     if (sent == RONDO_EINVAL || sent == RONDO_ENOSYS) {
         file->file.no_sendfile = true;
         return 0;
     }
     if (sent == 0) return RONDO_EIO; /* the file has become shorter */
+    if (sent > 0) rondo__out_advance_file(stream, (uint64_t)sent);
+    return sent;
+}
+
+/* The same into another file: a worker moves it, and waits for the disk. */
+static int64_t move_to_file(rondo_stream *stream, int64_t budget) {
+    const rondo__segment *file = stream->out->first;
+    uint64_t want = file->left < (uint64_t)budget ? file->left : (uint64_t)budget;
+    int64_t sent = move_file(stream, file, want);
     if (sent > 0) rondo__out_advance_file(stream, (uint64_t)sent);
     return sent;
 }
@@ -132,12 +143,14 @@ static int64_t send_pipe(rondo_stream *stream, int64_t budget) {
     return sent == 0 ? RONDO_EAGAIN : sent;
 }
 
-/* Waits until the fd is writable, or readable: see `starved` in transport.h. */
+static bool is_warming(const rondo_stream *stream) { return stream->out && stream->out->warming; }
+
+/* Waits until the fd is writable, or readable (see `starved` in transport.h), or for a disk. */
 static void block(rondo_stream *stream) {
     const rondo__transport *transport = rondo__transport_of(stream);
     bool starved = transport && transport->starved && transport->starved(stream);
     int events = rondo__stream_watched(stream) & ~RONDO__WRITABLE;
-    events |= starved ? RONDO__READABLE : RONDO__WRITABLE;
+    if (!is_warming(stream)) events |= starved ? RONDO__READABLE : RONDO__WRITABLE;
     stream->flags |= RONDO__BLOCKED;
     rondo__timeouts_blocked(stream);
     if (rondo__stream_watch(stream, events) < 0) rondo__stream_fail(stream, RONDO_ENOMEM);
@@ -202,7 +215,10 @@ static int send_all(rondo_stream *stream, rondo__direct *direct) {
         gather(stream, direct, budget, &batch);
         if (batch.count == 0) {
             bool file = stream->out->first->kind == RONDO__SEGMENT_FILE;
-            sent = file ? send_file(stream, budget) : send_pipe(stream, budget);
+            bool later = rondo__stream_writes_later(stream);
+            sent = !file   ? send_pipe(stream, budget)
+                   : later ? move_to_file(stream, budget)
+                           : send_file(stream, budget);
         } else {
             sent = send_batch(stream, direct, &batch);
             want = (int64_t)batch.bytes;
@@ -270,6 +286,12 @@ int64_t rondo__stream_try(rondo_stream *stream, rondo_slice data) {
     else if (status < 0)
         rondo__stream_fail(stream, status);
     return rondo__stream_dead(stream) ? stream->error : sent;
+}
+
+void rondo__stream_warmed(rondo_stream *stream) {
+    RONDO_ASSERT(stream->flags & RONDO__BLOCKED);
+    rondo__stream_send(stream, NULL);
+    if (!rondo__stream_dead(stream)) rondo__stream_report(stream);
 }
 
 void rondo__out_flush(rondo__flush *flush) {

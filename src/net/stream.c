@@ -195,7 +195,7 @@ static void stream_verify(const rondo_handle *handle) {
     RONDO_ASSERT(!(stream->flags & RONDO__FINISHED) || (stream->flags & RONDO__SHUT));
     if (!rondo__stream_dead(stream) && (stream->flags & RONDO__BLOCKED) && !opening) {
         int events = rondo__stream_watched(stream);
-        RONDO_ASSERT((events & RONDO__WRITABLE) ||
+        RONDO_ASSERT((events & RONDO__WRITABLE) || (stream->out && stream->out->warming) ||
                      ((events & RONDO__READABLE) && rondo__transport_of(stream)));
         RONDO_ASSERT(stream->out || (stream->flags & RONDO__NEED_DRAIN) ||
                      rondo__transport_of(stream));

@@ -46,7 +46,7 @@ int rondo__stream_taken(rondo_stream *stream) {
     return 0;
 }
 
-static bool writes_later(const rondo_stream *stream) {
+bool rondo__stream_writes_later(const rondo_stream *stream) {
     const rondo__transport *transport = rondo__transport_of(stream);
     return transport && transport->later;
 }
@@ -54,7 +54,8 @@ static bool writes_later(const rondo_stream *stream) {
 /* Sends large data from where it is and copies the rest, or all of what is not large. */
 static int put_pieces(rondo_stream *stream, const rondo_slice *pieces, size_t count, size_t len) {
     rondo__direct direct = {.pieces = pieces, .count = count, .left = len};
-    if (len >= DIRECT_BYTES && !(stream->flags & RONDO__BLOCKED) && !writes_later(stream)) {
+    if (len >= DIRECT_BYTES && !(stream->flags & RONDO__BLOCKED) &&
+        !rondo__stream_writes_later(stream)) {
         rondo__stream_send(stream, &direct);
         if (rondo__stream_dead(stream)) return 0; /* `error` is on its way */
     }
@@ -108,7 +109,8 @@ int64_t rondo_try_write(rondo_stream *stream, rondo_slice data) {
         return RONDO_EAGAIN;
     }
     if (data.len == 0) return 0;
-    return writes_later(stream) ? take_for_later(stream, data) : rondo__stream_try(stream, data);
+    return rondo__stream_writes_later(stream) ? take_for_later(stream, data)
+                                              : rondo__stream_try(stream, data);
 }
 
 int rondo_write_lent(rondo_stream *stream, rondo_slice data, rondo_release_cb release, void *arg) {

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "net/duplex.h"
+#include "net/file/calls.h"
+#include "net/file/warm.h"
 #include "net/socket.h"
 
 static size_t counts_as(const rondo__segment *segment) {
@@ -35,7 +37,7 @@ static rondo__out *need_out(rondo_stream *stream) {
 void rondo__out_tidy(rondo_stream *stream) {
     rondo__out *out = stream->out;
     if (!out || out->first || out->done_first || out->reserved) return;
-    RONDO_ASSERT(out->queued == 0);
+    RONDO_ASSERT(out->queued == 0 && !out->warming);
     rondo__flush_cancel(&out->flush);
     stream->out = NULL;
     rondo__spares_put(&out->net->outs, out);
@@ -331,7 +333,16 @@ void rondo__out_advance_file(rondo_stream *stream, uint64_t len) {
     file->left -= len;
     file->file.offset += len;
     out->queued += counts_as(file);
+    file->file.warm -= len < file->file.warm ? len : file->file.warm;
     if (file->left == 0) pop_front(stream, 0);
+}
+
+/* Bytes from `at` on in the piece. */
+static int64_t read_file(const rondo__segment *file, char *buffer, size_t size, uint64_t at) {
+    uint64_t offset = file->file.offset + at;
+    if (file->file.warm >= at + size)
+        return rondo__socket_read_file(file->file.fd, buffer, size, offset);
+    return rondo__file_read_cached(file->file.fd, buffer, size, offset);
 }
 
 int rondo__out_load_file(rondo_stream *stream, rondo__segment *before, rondo__segment *file) {
@@ -342,8 +353,7 @@ int rondo__out_load_file(rondo_stream *stream, rondo__segment *before, rondo__se
     size_t want = file->left < RONDO__BLOCK_ROOM ? (size_t)file->left : RONDO__BLOCK_ROOM;
     while (block->left < want) {
         int64_t count =
-            rondo__socket_read_file(file->file.fd, block->bytes + block->left,
-                                    want - (size_t)block->left, file->file.offset + block->left);
+            read_file(file, block->bytes + block->left, want - (size_t)block->left, block->left);
         if (count <= 0) {
             rondo__spares_put(&net->blocks, block);
             return count < 0 ? (int)count : RONDO_EIO;
@@ -354,6 +364,7 @@ int rondo__out_load_file(rondo_stream *stream, rondo__segment *before, rondo__se
     out->queued -= counts_as(file);
     file->left -= want;
     file->file.offset += want;
+    file->file.warm -= want < file->file.warm ? want : file->file.warm;
     out->queued += counts_as(block) + counts_as(file);
     bool whole = file->left == 0;
     block->next = whole ? file->next : file;
@@ -401,6 +412,8 @@ void rondo__out_drop(rondo_stream *stream, int status) {
     rondo__out *out = stream->out;
     if (!out) return;
     RONDO_ASSERT(!out->reserved);
+    if (out->warming) rondo__warm_forget(out->warming);
+    out->warming = NULL;
     while (out->first) pop_front(stream, status);
     out->queued = 0;
     rondo__flush_cancel(&out->flush);
@@ -456,6 +469,7 @@ void rondo__out_verify(const rondo_stream *stream) {
         queued += counts_as(segment);
     }
     RONDO_ASSERT(queued == out->queued);
+    RONDO_ASSERT(!out->warming || out->first->kind == RONDO__SEGMENT_FILE);
     /* Something will go on with what is queued. */
     RONDO_ASSERT(!out->first || (stream->flags & RONDO__BLOCKED) ||
                  rondo__list_linked(&out->flush.link));

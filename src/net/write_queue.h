@@ -43,6 +43,7 @@ typedef struct rondo__segment {
             int fd;
             bool own_fd;
             bool no_sendfile; /* refused for this file */
+            uint64_t warm;    /* so many bytes are in the page cache: see file/warm.h */
         } file;
         struct {
             int fds[2];
@@ -53,6 +54,8 @@ typedef struct rondo__segment {
 
 #define RONDO__BLOCK_ROOM (RONDO__BLOCK_BYTES - sizeof(rondo__segment))
 
+typedef struct rondo__warming rondo__warming; /* file/warm.c */
+
 typedef struct rondo__out {
     rondo__flush flush; /* first, larger than a pointer: see rondo__spares */
     rondo_stream *stream;
@@ -61,6 +64,7 @@ typedef struct rondo__out {
     rondo__segment *done_first, *done_last; /* lent ones, to be given back */
     rondo__segment *reserved;               /* the block that rondo__stream_reserve() gave out */
     size_t reserved_bytes;
+    rondo__warming *warming; /* of the file at the front; the queue waits for it. Or NULL */
     size_t queued;
 } rondo__out;
 
@@ -94,8 +98,9 @@ void rondo__out_advance(rondo_stream *stream, size_t len);
 /* The same for the file at the front. */
 void rondo__out_advance_file(rondo_stream *stream, uint64_t len);
 /* Reads the start of a file segment into a block in front of it, as much as fits. `before` is the
- * segment before, NULL at the front. Returns 0, RONDO_EIO when the file is shorter than
- * promised, RONDO_ENOMEM, or what reading gave. */
+ * segment before, NULL at the front. Returns 0, RONDO_EAGAIN when it would have to wait for a disk (but
+ * not for what is warm), RONDO_EIO when the file is shorter than promised, RONDO_ENOMEM, or what
+ * reading gave. */
 int rondo__out_load_file(rondo_stream *stream, rondo__segment *before, rondo__segment *file);
 
 /* Empties the queue; lent memory will be given back with this status. */

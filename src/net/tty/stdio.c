@@ -44,6 +44,7 @@ static void hand_over(rondo_stream *stream) {
     while (stream->out && stream->out->first) {
         rondo__segment *segment = stream->out->first;
         if (segment->kind == RONDO__SEGMENT_FILE) {
+            segment->file.warm = segment->left; /* it may take as long as it takes */
             if (rondo__out_load_file(stream, NULL, segment) < 0) return;
             continue;
         }

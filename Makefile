@@ -53,7 +53,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 
 CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
 NO_CONFIG := clean help deps deps-dev deps-bench format check-format lint check-headers uninstall
-NEEDS_DEPS := run test bench bench-net test-asan test-tsan test-valgrind
+NEEDS_DEPS := run test bench bench-net bench-files test-asan test-tsan test-valgrind
 
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
   include $(CONFIG)
@@ -242,13 +242,16 @@ test-tsan: ## The tests under the thread sanitizer
 test-valgrind: deps-dev ## The C tests under valgrind
 	@$(MAKE) VARIANT=valgrind test
 
-.PHONY: bench bench-net benches
+.PHONY: bench bench-net bench-files benches
 benches: all examples $(BENCHES) ## Build the benchmarks
 bench: deps-bench benches ## Build the benchmarks and run them
 	@BUILD='$(abspath $(B))' bench/run
 	@BUILD='$(abspath $(B))' bench/net
+	@BUILD='$(abspath $(B))' bench/files
 bench-net: deps-bench benches ## Only those of the network (5 minutes); bench/net --quick for a look
 	@BUILD='$(abspath $(B))' bench/net
+bench-files: deps-bench benches ## Only those of files and the pool (5 minutes); bench/files --quick for a look
+	@BUILD='$(abspath $(B))' bench/files
 
 # --- Checks ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,86 @@
+"""What the benchmarks of several models have in common: medians, ratios, the head, the page they go to."""
+
+import os
+import platform
+import statistics
+import subprocess
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
+BENCH = os.path.join(BUILD, "bench")
+CORES = sorted(os.sched_getaffinity(0))
+QUIET = 0.5  # load average
+
+
+class Failure(Exception):
+    pass
+
+
+def inner(values):
+    """The range without the extremes, where there are enough."""
+    values = sorted(values)
+    return (values[1], values[-2]) if len(values) >= 5 else (values[0], values[-1])
+
+
+def ratio(values, others):
+    """(median of the rounds' ratios, whether they don't agree on who is ahead)."""
+    ratios = [value / other for value, other in zip(values, others)]
+    low, high = inner(ratios)
+    return statistics.median(ratios), low <= 1 <= high
+
+
+def number(x):
+    return f"{x:,.0f}" if x >= 1000 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
+
+
+def show_ratio(found):
+    return f"{'~' if found[1] else ''}{found[0]:.2f}"
+
+
+def busy_share(seconds=1.0):
+    """How much of the processors' time others take right now."""
+    def read():
+        with open("/proc/stat") as stat:
+            times = [int(x) for x in stat.readline().split()[1:9]]
+        return sum(times), times[3] + times[4]
+    before = read()
+    time.sleep(seconds)
+    after = read()
+    return 1 - (after[1] - before[1]) / max(1, after[0] - before[0])
+
+
+class Machine:
+    """What is measured, where, and whether the machine has other things to do."""
+
+    def __init__(self):
+        self.load, self.share = os.getloadavg()[0], busy_share()
+        self.is_busy = self.load > QUIET or self.share > 0.1
+        self.date = time.strftime("%Y-%m-%d")
+        self.commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"],
+                                     capture_output=True, text=True).stdout.strip()
+        self.head = (f"Rondo {self.commit}, {self.date}, {platform.platform()}, {len(CORES)} cores; "
+                     f"load average {self.load:.2f}, {self.share:.0%} busy before the start")
+
+    def tables(self, preliminary, lines):
+        """The text of the tables, below their head."""
+        note = (". **Preliminary**: the machine had other things to do, so the times mean little"
+                if preliminary else "")
+        return "\n".join([f"Measured: {self.head}{note}.", "", *lines, ""])
+
+
+def write_tables(name, tables, docs):
+    """To $BUILD/bench/NAME.md; with docs also between the marks in docs/performance.md."""
+    path = os.path.join(BENCH, f"{name}.md")
+    with open(path, "w") as file:
+        file.write(tables)
+    if docs:
+        page = os.path.join(ROOT, "docs/performance.md")
+        with open(page) as file:
+            before, begin, rest = file.read().partition(f"<!-- bench/{name} --docs: begin -->\n")
+        _, end, behind = rest.partition(f"<!-- bench/{name} --docs: end -->\n")
+        if not end:
+            raise Failure("docs/performance.md has lost the marks between which the tables stand")
+        with open(page, "w") as file:
+            file.write(before + begin + tables + end + behind)
+    return path

@@ -266,7 +266,7 @@ check-install: all ## Install into a temporary directory and build a program aga
 	@MAKE='$(MAKE)' CC='$(CC)' tools/check-install.sh
 
 SOURCES := $(ALL_LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(ALL_TEST_SRCS) $(EXAMPLE_SRCS) $(BENCH_SRCS) \
-           $(HEADERS) $(wildcard src/*/*.h src/*/*/*.h cmd/*.h test/harness/*.h bench/*.h)
+           $(HEADERS) $(wildcard src/*/*.h src/*/*/*.h cmd/*.h test/harness/*.h bench/*.h examples/*.h)
 format: deps-dev ## Format the sources in place
 	clang-format -i $(SOURCES)
 check-format: deps-dev ## Say where a source is not formatted

@@ -162,7 +162,8 @@ def compile_snippet(snippet, code, directory):
     source = os.path.join(directory, "snippet.c")
     program = os.path.join(directory, "snippet")
     is_program = re.search(r"\bint\s+main\s*\(", code) is not None
-    flags = CFLAGS + ["-I" + os.path.join(ROOT, "include"), "-Wno-missing-prototypes"]
+    flags = CFLAGS + ["-I" + os.path.join(ROOT, "include"), "-I" + os.path.join(ROOT, "examples"),
+                      "-Wno-missing-prototypes"]
     place = f'#line {snippet.line} "{snippet.name.split(":")[0]}"\n'
     if is_program:
         text = place + code

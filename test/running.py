@@ -1,0 +1,63 @@
+"""For tests of the examples, where a line of output can't show what they do: running them, and the tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
+LIMIT_S = 60 if os.environ.get("VARIANT") else 10
+
+
+class Example:
+    """An example while a with statement lasts, on a free port. It must end well by SIGINT."""
+
+    def __init__(self, name, *args):
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "examples", name), "0", *args], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        assert " listening on 127.0.0.1:" in line, line + self.process.stderr.read()
+        self.port = int(line.split(":")[2].split(",")[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.process.send_signal(signal.SIGINT)
+        else:
+            self.process.kill()
+        try:
+            _, err = self.process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        assert kind or self.process.returncode == 0, (self.process.returncode, err)
+
+    def connect(self, receive_buffer=None):
+        connection = socket.socket()
+        if receive_buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.settimeout(LIMIT_S)
+        connection.connect(("127.0.0.1", self.port))
+        return connection
+
+
+def run_tests(functions):
+    """Runs the functions test_*, those with a word of the command line in their name; the exit status."""
+    tests = [(name, test) for name, test in functions.items() if name.startswith("test_")
+             and (len(sys.argv) < 2 or any(word in name for word in sys.argv[1:]))]
+    failed = 0
+    for name, test in tests:
+        try:
+            test()
+            print(f"ok {name}")
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            print(f"FAIL {name}\n{traceback.format_exc()}")
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    return 1 if failed else 0

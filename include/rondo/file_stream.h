@@ -10,7 +10,9 @@
  * The loop never waits for a disk. What is in the page cache is read where the loop dispatches (64
  * KiB at a time); all else is opened, read, written and closed on the fs lane (pool.h), one piece at a
  * time for each stream. Piped into a socket, file bytes leave by sendfile(2) once a worker has them
- * in the cache, unless a `data` listener wants to see them.
+ * in the cache, unless a `data` listener wants to see them. The kernel sends the file's own pages: a
+ * file that is changed before the peer has its bytes may arrive changed. One that is cut while a piece
+ * of it is on the way fails the socket with RONDO_EIO.
  *
  * Opening: `connect` says that the file is open, `error` that it can't be opened. What is written
  * before waits. A stream on a descriptor is open from the start, without `connect`; what it can't

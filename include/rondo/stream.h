@@ -98,8 +98,8 @@ RONDO_API int rondo_write_lent(rondo_stream *stream, rondo_slice data, rondo_rel
  * leave together with what is written before and behind them. The fd is closed when it is done with
  * if own_fd is true (also on failure). A file that turns out to be shorter fails the stream with
  * RONDO_EIO: the bytes promised can't be sent. Bytes of the file count as queued only one
- * read-ahead (64 KiB) at a time. A file that is not in the page cache makes the loop wait for the
- * disk, for 1 MiB at most each time. Returns as rondo_write(), or RONDO_EBADF, RONDO_EINVAL (out of
+ * read-ahead (64 KiB) at a time. What is not in the page cache a worker of the fs lane reads into it
+ * first, 1 MiB at a time, so that the loop does not wait for the disk. Returns as rondo_write(), or RONDO_EBADF, RONDO_EINVAL (out of
  * range). */
 RONDO_API int rondo_write_file(rondo_stream *stream, int fd, uint64_t offset, uint64_t len,
                                bool own_fd);
@@ -129,8 +129,8 @@ RONDO_API bool rondo_is_paused(const rondo_stream *stream);
  * piped into a stream, the end of its peer does not end it: a client may send FIN behind its
  * request and still get the answer. dst's hard cap is not applied; at most what
  * moves at once goes over the mark (256 KiB). Bytes that nobody looks at move inside the kernel
- * (splice(2)) once there are many; a `data` listener, or TLS at either end, has them read. Files are
- * sent with rondo_write_file(). Returns 0, RONDO_ECLOSED, RONDO_EPIPE when dst has ended, RONDO_EBUSY when src is piped
+ * (splice(2)) once there are many, and those of a file (file_stream.h) by sendfile(2); a `data`
+ * listener, or TLS at either end, has them read. Returns 0, RONDO_ECLOSED, RONDO_EPIPE when dst has ended, RONDO_EBUSY when src is piped
  * already, RONDO_EINVAL for src == dst (use it twice for both directions) or streams of two loops,
  * RONDO_ENOMEM. */
 RONDO_API int rondo_pipe(rondo_stream *src, rondo_stream *dst);

@@ -7,7 +7,7 @@
  * Bytes that nobody looks at stay in the kernel: from the source into a kernel pipe, which is a
  * segment of the destination's queue like any other (write_queue.c) and leaves in its turn. So order,
  * backpressure, figures, the end and every way to fail are those of the queue. A source that is a
- * file has its place there too, as a RONDO__SEGMENT_FILE.
+ * file puts pieces of itself there, as rondo_write_file() does.
  */
 #include <rondo/handle.h>
 
@@ -22,6 +22,12 @@
 #define SMALL_BYTES ((size_t)32 * 1024)
 /* How many full reads more it takes after splicing was impossible. */
 #define PATIENCE 64
+
+/* The source is a file, whose bytes need not be read at all. */
+static inline bool is_file(const rondo_stream *src) {
+    const rondo__transport *transport = rondo__transport_of(src);
+    return transport && transport->offer;
+}
 
 static void unlink_pipe(rondo__pipe *pipe) {
     pipe->src->extra->pipe = NULL;
@@ -56,6 +62,7 @@ int rondo_pipe(rondo_stream *src, rondo_stream *dst) {
     rondo__list_init(&pipe->link);
     rondo__list_push_back(&dst->extra->sources, &pipe->link);
     src->extra->pipe = pipe;
+    if (is_file(src)) src->flags |= RONDO__BULK;
     int status = rondo__stream_rewatch(src, wanted);
     if (status < 0) unlink_pipe(pipe);
     return status;
@@ -75,8 +82,9 @@ int rondo_unpipe(rondo_stream *src) {
 /* Nobody sees the bytes, and nothing has to be done to them. */
 static bool can_splice(const rondo__pipe *pipe) {
     const rondo_stream *src = pipe->src, *dst = pipe->dst;
-    return !((src->flags | dst->flags) & RONDO__TRANSPORTED) && !(dst->flags & RONDO__ENDED) &&
-           !dst->extra->no_splice && !rondo__heard(&src->on[RONDO__STREAM_DATA]);
+    if ((dst->flags & RONDO__ENDED) || rondo__heard(&src->on[RONDO__STREAM_DATA])) return false;
+    if (is_file(src)) return !rondo__transport_of(dst) || rondo__stream_writes_later(dst);
+    return !((src->flags | dst->flags) & RONDO__TRANSPORTED) && !dst->extra->no_splice;
 }
 
 static void notice_read(rondo__pipe *pipe, size_t bytes) {
@@ -84,7 +92,8 @@ static void notice_read(rondo__pipe *pipe, size_t bytes) {
         pipe->full_reads++;
     else if (pipe->full_reads > 0)
         pipe->full_reads = 0;
-    if (pipe->full_reads < FULL_READS || !can_splice(pipe)) return;
+    if (pipe->full_reads < FULL_READS && !is_file(pipe->src)) return;
+    if (!can_splice(pipe)) return;
     pipe->small_splices = 0;
     pipe->src->flags |= RONDO__BULK;
 }
@@ -99,6 +108,11 @@ int64_t rondo__pipe_splice(rondo_stream *src) {
     if (!can_splice(pipe)) {
         read_again(pipe, 0);
         return RONDO_ENOTSUP;
+    }
+    if (is_file(src)) {
+        int64_t moved = rondo__transport_of(src)->offer(src, pipe->dst);
+        if (moved == RONDO_ENOTSUP) read_again(pipe, 0);
+        return moved;
     }
     int64_t count = rondo__out_splice(pipe->dst, src->fd);
     bool empty = rondo__queued(pipe->dst) == 0;

@@ -32,6 +32,9 @@ typedef struct rondo__transport {
     bool later;
     /* Bytes read, 0 at the end, RONDO_EAGAIN, an error. */
     int64_t (*read)(rondo_stream *stream, void *buffer, size_t size);
+    /* Puts what comes next into dst's queue as a piece of a file, without reading it: how many bytes,
+     * or RONDO_ENOTSUP: it has to be read. NULL: always. */
+    int64_t (*offer)(rondo_stream *stream, rondo_stream *dst);
     /* Whether there is something to read, without taking it: 1, 0 at the end, RONDO_EAGAIN, an error.
      * For streams that nobody reads. NULL: that can't be told. */
     int (*peek)(rondo_stream *stream);

@@ -32,6 +32,11 @@ int rondo__file_adopt(int fd, bool writes) {
     return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? rondo__socket_failure() : 0;
 }
 
+int64_t rondo__file_size(int fd) {
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : RONDO_ENOTSUP;
+}
+
 int rondo__file_copy_fd(int fd) {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     return copy < 0 ? rondo__socket_failure() : copy;

@@ -28,6 +28,8 @@ int64_t rondo__file_read_now(int fd, rondo__file_cache cache, void *buffer, size
                              int64_t offset);
 /* The same with a file of which nothing is known: RONDO_EAGAIN is all that it says besides. */
 int64_t rondo__file_read_cached(int fd, void *buffer, size_t size, uint64_t offset);
+/* The size of a regular file of which something is in the page cache; RONDO_ENOTSUP. */
+int64_t rondo__file_size(int fd);
 /* Another descriptor for the same file, close-on-exec. */
 int rondo__file_copy_fd(int fd);
 

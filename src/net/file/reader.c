@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "net/file/file.h"
+#include "net/file/warm.h"
 
 bool rondo__file_readable(const rondo__file *file) { return file->ahead > 0 || !file->busy; }
 
@@ -71,10 +72,31 @@ static int64_t reader_read(rondo_stream *stream, void *buffer, size_t size) {
     return status < 0 ? status : RONDO_EAGAIN;
 }
 
+/* What is worth a system call of its own, from where the kernel can tell how much there is. */
+static int64_t reader_offer(rondo_stream *stream, rondo_stream *dst) {
+    rondo__file *file = rondo__file_of(stream);
+    bool waits = file->ahead > 0 || file->busy || file->error || file->ended;
+    if (waits || file->offset < 0 || file->cache == RONDO__FILE_UNCACHED) return RONDO_ENOTSUP;
+    int64_t rest = rondo__file_size(file->fd) - file->offset;
+    if (rest > 0 && (uint64_t)rest > file->left) rest = (int64_t)file->left;
+    if (rest <= (int64_t)RONDO__RECEIVE_BYTES) return RONDO_ENOTSUP;
+    if (rest > (int64_t)RONDO__WARM_BYTES) rest = (int64_t)RONDO__WARM_BYTES;
+    /* One of its own, since this stream may close while it waits in the queue. */
+    int fd = rondo__file_copy_fd(file->fd);
+    if (fd < 0) return RONDO_ENOTSUP;
+    if (rondo__out_file(dst, fd, (uint64_t)file->offset, (uint64_t)rest, true) < 0) {
+        rondo__file_close(fd);
+        return RONDO_ENOTSUP;
+    }
+    count_read(file, (uint64_t)rest);
+    return rest;
+}
+
 const rondo__transport rondo__file_reader = {
     .name = "file",
     .watch = rondo__file_watch,
     .read = reader_read,
+    .offer = reader_offer,
     .stop = rondo__file_stop,
     .free = rondo__file_free,
 };

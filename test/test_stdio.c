@@ -5,6 +5,7 @@
  */
 #include "child.h"
 #include "faults.h"
+#include "gate.h"
 
 #include <rondo/tick.h>
 #include <sys/stat.h>
@@ -265,6 +266,80 @@ TEST(output_to_a_file) {
     check_file_output((job){.size = 3 * BIG, .exits = true});
     check_file_output((job){.size = 3 * BIG, .closes = true});
     check_file_output((job){.size = 3 * BIG, .ends = true});
+}
+
+/* Child: leaves in one of three ways while a worker is at it, or can't get to it. */
+typedef struct hurry {
+    int turns; /* -1: no worker ever comes */
+    int way;
+    bool file; /* a file is in the queue */
+} hurry;
+
+static void leave_in_a_hurry(void *arg) {
+    const hurry *it = arg;
+    rondo_loop *loop = rondo_loop_new();
+    gate door;
+    watched = open_standard(loop, 1);
+    if (it->turns < 0) {
+        gate_init(&door);
+        CHECK_INT(rondo_lane_resize(rondo_lane_fs(loop), 1, 100), 0);
+        submit_standing(loop, rondo_lane_fs(loop), &door);
+        gate_wait_entered(&door, 1);
+    }
+    char *bytes = new_bytes(BIG + 5);
+    if (it->file)
+        CHECK_INT(rondo_write_file(watched, new_file(BIG), 0, BIG, true), 1);
+    else
+        CHECK_INT(rondo_write(watched, rondo_slice_of(bytes, BIG)), 0);
+    run_turns(loop, it->turns < 0 ? 3 : it->turns);
+    CHECK(rondo_write(watched, rondo_slice_of(bytes + BIG, 5)) >= 0);
+    if (it->way == 0) exit(0);
+    if (it->way == 1) return;
+    rondo_close(watched);
+    if (it->turns < 0) gate_open(&door, 1);
+    run_all(loop);
+    rondo_loop_free(loop);
+}
+
+TEST(output_to_a_file_is_complete_whatever_a_worker_is_at) {
+    for (int turns = -1; turns < 6; turns++) {
+        for (int way = 0; way < 6; way++) {
+            char *got = malloc(BIG + 6);
+            int fd = new_file(0), copy = dup(fd);
+            hurry it = {turns, way % 3, way >= 3};
+            CHECK_INT(wait_for(start_child(leave_in_a_hurry, &it, -1, fd, 2)), 0);
+            CHECK_INT(pread(copy, got, BIG + 6, 0), BIG + 5);
+            check_bytes(got, BIG + 5, BIG + 5);
+            close(copy);
+            free(got);
+        }
+    }
+}
+
+static void stop_after(rondo_stream *stream, rondo_slice chunk, void *arg) {
+    CHECK_INT(chunk.len, 1000);
+    rondo_pause(stream);
+    rondo_loop_stop(rondo_handle_loop(stream));
+}
+static void read_a_little(void *arg) {
+    rondo_loop *loop = rondo_loop_new();
+    faults_every(CALL_preadv2, 1, EOPNOTSUPP); /* then a worker reads ahead */
+    rondo_stream *in = open_standard(loop, 0);
+    CHECK_INT(rondo_stream_set_read_high_water(in, 1000), 0);
+    CHECK_INT(rondo_stream_on_data(in, stop_after, NULL), 0);
+    CHECK_INT(rondo_loop_run(loop, RONDO_RUN_ALL), 1);
+    if (arg) return;
+    rondo_close(in);
+    run_all(loop);
+    rondo_loop_free(loop);
+}
+TEST(what_was_read_ahead_is_left_to_others) {
+    for (int i = 0; i < 20; i++) {
+        int fd = new_file(MANY), copy = dup(fd);
+        CHECK_INT(wait_for(start_child(read_a_little, i % 2 ? &fd : NULL, fd, -1, 2)), 0);
+        CHECK_INT(lseek(copy, 0, SEEK_CUR), 1000);
+        close(copy);
+    }
 }
 
 static void append_line(void *arg) {

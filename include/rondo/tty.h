@@ -19,8 +19,9 @@
  * has buffered comes behind it. exit() has to be called by the thread that runs the loop. Lost is
  * what is queued at _exit(), at a fatal signal, and after rondo_destroy(), which does not wait.
  *
- * A regular file, and a device like /dev/null, is always ready: it is read and written where the
- * loop dispatches, 64 KiB at a time, and a slow disk holds up the loop.
+ * A regular file is read and written by workers, as by file_stream.h, so that a slow disk does not
+ * hold up the loop. A device like /dev/null is always ready: it is read and written where the loop
+ * dispatches, 64 KiB at a time.
  *
  * Terminals: one whose mode was changed is put back when the stream that changed it closes, at exit,
  * and on signals that end the process: SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGABRT, SIGSEGV and all

@@ -29,8 +29,12 @@ typedef struct rondo__file {
     void (*arrived)(struct rondo__file *file, int64_t result); /* its result, on the loop thread */
     bool busy;                                                 /* the job is under way */
     bool writes;
-    bool sync;    /* fsync(2) before it is closed */
-    bool claimed; /* the fd was taken over */
+    bool sync;                           /* fsync(2) before it is closed */
+    bool claimed;                        /* the fd was taken over */
+    bool standard;                       /* of tty/stdio.c: see below */
+    bool ran;                            /* ... the worker is through with the job */
+    int64_t (*run)(rondo_job *job);      /* ... which is this */
+    void (*leave)(rondo_stream *stream); /* ... the stream closes */
     rondo_loop *loop;
     rondo_stream *stream; /* NULL: it is closed */
     rondo__task again;    /* looks whether the stream can go on */
@@ -43,6 +47,7 @@ typedef struct rondo__file {
     /* A reader: what was read ahead is buffer[at..at+ahead). */
     size_t at, ahead;
     size_t want;   /* that the worker is to read */
+    size_t came;   /* that it has read, until we hear of it */
     uint64_t left; /* of its range, not read ahead */
     bool ended;    /* the end was read */
     /* A writer: of buffer[0..given) the worker has written `done`. */
@@ -82,8 +87,28 @@ void rondo__file_unclaim(rondo__file *file);
 int rondo__file_need_buffer(rondo__file *file, size_t size);
 void rondo__file_drop_buffer(rondo__file *file);
 
+/* The worker is back from the job of a standard stream, or it never gets to it; waits for that. */
+void rondo__file_await(rondo__file *file);
+
+/* ---- a standard stream: open.c, writer.c ---- */
+
+/* As rondo_file_reader_take() and rondo_file_writer_take(), from the position, for tty/stdio.c: a
+ * writer keeps the loop alive only while something is queued, and `leave` is called when the stream
+ * closes, while its queue is there. */
+int rondo__file_take_standard(rondo_loop *loop, int fd, bool writes,
+                              void (*leave)(rondo_stream *stream), rondo_stream **ret_stream,
+                              const char *site);
+bool rondo__file_is_standard(const rondo_stream *stream);
+/* At the end of the process or the stream, and no place to wait in: what a worker is at is off the
+ * queue, or, of a reader, what it read ahead is back. Then the rest is written here: bytes, or an
+ * error. */
+void rondo__file_settle(rondo_stream *stream);
+int64_t rondo__file_write_now(rondo_stream *stream, const char *data, size_t len);
+
 /* ---- reader.c ---- */
 
+/* The position goes back to behind the last byte that was told. */
+void rondo__file_unread_ahead(rondo__file *file);
 /* Whether a read would tell something. */
 bool rondo__file_readable(const rondo__file *file);
 

@@ -76,6 +76,19 @@ static int take_fd(rondo__file *file, int fd, rondo_stream **ret_stream, const c
     return 0;
 }
 
+int rondo__file_take_standard(rondo_loop *loop, int fd, bool writes,
+                              void (*leave)(rondo_stream *stream), rondo_stream **ret_stream,
+                              const char *site) {
+    rondo__file *file = new_file(loop, NULL, writes);
+    if (!file) return RONDO_ENOMEM;
+    file->offset = -1;
+    file->standard = true;
+    file->leave = leave;
+    int status = take_fd(file, fd, ret_stream, site);
+    if (status == 0 && writes) rondo__handle_deactivate(&(*ret_stream)->base);
+    return status;
+}
+
 /* ---- readers ---- */
 
 static int new_reader(rondo_loop *loop, const char *path, int64_t offset, int64_t length,

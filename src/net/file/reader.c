@@ -16,7 +16,15 @@ bool rondo__file_readable(const rondo__file *file) { return file->ahead > 0 || !
 
 static int64_t run_fill(rondo_job *job) {
     rondo__file *file = RONDO__OF(job, rondo__file, job);
-    return rondo__file_read(file->fd, file->buffer, file->want, file->offset, job);
+    int64_t count = rondo__file_read(file->fd, file->buffer, file->want, file->offset, job);
+    file->came = count > 0 ? (size_t)count : 0;
+    return count;
+}
+
+void rondo__file_unread_ahead(rondo__file *file) {
+    uint64_t untold = file->ahead + file->came;
+    if (file->offset < 0 && untold > 0) rondo__file_unread(file->fd, untold);
+    file->ahead = file->came = 0;
 }
 
 static void count_read(rondo__file *file, uint64_t count) {
@@ -26,7 +34,8 @@ static void count_read(rondo__file *file, uint64_t count) {
 
 static void filled(rondo__file *file, int64_t result) {
     file->at = 0;
-    file->ahead = result > 0 ? (size_t)result : 0;
+    file->ahead = file->came;
+    file->came = 0;
     count_read(file, file->ahead);
     if (result == 0) file->ended = true;
     if (result < 0) file->error = (int)result;

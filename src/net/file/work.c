@@ -4,6 +4,8 @@
  */
 #include <rondo/error.h>
 
+#include <pthread.h>
+
 #include "loop/memory.h"
 #include "net/file/file.h"
 
@@ -71,8 +73,7 @@ static int64_t run_close(rondo_job *job) {
     rondo__file *file = RONDO__OF(job, rondo__file, job);
     if (file->source >= 0) rondo__file_close(file->source);
     if (file->fd >= 0) {
-        if (!file->writes && file->offset < 0 && file->ahead > 0)
-            rondo__file_unread(file->fd, file->ahead);
+        if (!file->writes) rondo__file_unread_ahead(file);
         rondo__file_close(file->fd);
     }
     file->source = -1;
@@ -137,6 +138,31 @@ static void drop(rondo_job *job) {
     free_file(file);
 }
 
+/* ---- standard streams, which may have to wait for a worker ---- */
+
+static pthread_mutex_t ran_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ran = PTHREAD_COND_INITIALIZER;
+
+static int64_t run_standard(rondo_job *job) {
+    rondo__file *file = RONDO__OF(job, rondo__file, job);
+    int64_t result = file->run(job);
+    pthread_mutex_lock(&ran_lock);
+    file->ran = true;
+    pthread_cond_broadcast(&ran);
+    pthread_mutex_unlock(&ran_lock);
+    return result;
+}
+
+void rondo__file_await(rondo__file *file) {
+    RONDO_ASSERT(file->standard);
+    if (!file->busy || rondo_job_cancel(&file->job) == 0) return;
+    pthread_mutex_lock(&ran_lock);
+    while (!file->ran) pthread_cond_wait(&ran, &ran_lock);
+    pthread_mutex_unlock(&ran_lock);
+}
+
+/* ---- starting ---- */
+
 int rondo__file_start(rondo__file *file, int64_t (*run)(rondo_job *job),
                       void (*arrived)(rondo__file *file, int64_t result)) {
     RONDO_ASSERT(!file->busy);
@@ -144,8 +170,13 @@ int rondo__file_start(rondo__file *file, int64_t (*run)(rondo_job *job),
     if (!lane) return RONDO_ENOMEM;
     /* The stream keeps the loop alive, as far as it should be. Never refused for a full queue: a
      * stream has one job at a time, so they are as many as the open files. */
-    file->job = (rondo_job){
-        .run = run, .deliver = deliver, .drop = drop, .keeps_result = true, .weak = true};
+    file->job = (rondo_job){.run = file->standard ? run_standard : run,
+                            .deliver = deliver,
+                            .drop = drop,
+                            .keeps_result = true,
+                            .weak = true};
+    file->run = run;
+    file->ran = false;
     file->arrived = arrived;
     int status = rondo__job_submit(lane, &file->job, true);
     file->busy = status == 0;
@@ -162,6 +193,7 @@ void rondo__file_unclaim(rondo__file *file) {
 
 void rondo__file_stop(rondo_stream *stream) {
     rondo__file *file = rondo__file_of(stream);
+    if (file->leave) file->leave(stream);
     rondo__task_cancel(&file->again);
     stream->extra->transport_state = NULL;
     file->stream = NULL;

@@ -53,6 +53,16 @@ static size_t take_done(rondo__file *file) {
     return done;
 }
 
+/* One that is a standard stream, until what it is at is done. */
+static void keep_alive(rondo__file *file) {
+    if (file->standard) rondo__handle_activate(&file->stream->base);
+}
+
+static int writer_flush(rondo_stream *stream) {
+    if (rondo__file_of(stream)->standard) rondo__handle_deactivate(&stream->base);
+    return 0;
+}
+
 /* Copies what is behind the first `skip` bytes. */
 static void copy_pieces(rondo__file *file, const struct iovec *iov, int count, size_t skip) {
     file->given = 0;
@@ -78,6 +88,7 @@ static int64_t writer_write(rondo_stream *stream, const struct iovec *iov, int c
         return done > 0 ? (int64_t)done : file->error;
     }
     len -= done;
+    keep_alive(file);
     int status = rondo__file_need_buffer(file, len < RONDO__FILE_PIECE ? len : RONDO__FILE_PIECE);
     if (status == 0) {
         copy_pieces(file, iov, count, done);
@@ -94,6 +105,7 @@ static int64_t writer_sendfile(rondo_stream *stream, int source, uint64_t offset
     if (done > 0) return (int64_t)done;
     if (file->error) return file->error;
     if (len > RONDO__FILE_PIECE) len = RONDO__FILE_PIECE;
+    keep_alive(file);
     int status = rondo__file_need_buffer(file, (size_t)len);
     /* The stream may close the descriptor when it drops what is queued. */
     if (status == 0) status = rondo__file_copy_fd(source);
@@ -126,8 +138,39 @@ static int writer_shut(rondo_stream *stream) {
     if (file->shut) return 0;
     rondo__file_drop_buffer(file);
     rondo__file_unclaim(file);
+    keep_alive(file);
     int status = rondo__file_start(file, run_shut, shut);
     return status < 0 ? status : RONDO_EAGAIN;
+}
+
+/* ---- standard streams ---- */
+
+bool rondo__file_is_standard(const rondo_stream *stream) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    return transport == &rondo__file_reader || transport == &rondo__file_writer;
+}
+
+void rondo__file_settle(rondo_stream *stream) {
+    rondo__file *file = rondo__file_of(stream);
+    rondo__file_await(file);
+    if (!file->writes) {
+        rondo__file_unread_ahead(file);
+        return;
+    }
+    size_t done = take_done(file);
+    stream->bytes_out += done;
+    if (done > 0 && stream->out->first->kind == RONDO__SEGMENT_FILE)
+        rondo__out_advance_file(stream, done);
+    else if (done > 0)
+        rondo__out_advance(stream, done);
+}
+
+int64_t rondo__file_write_now(rondo_stream *stream, const char *data, size_t len) {
+    rondo__file *file = rondo__file_of(stream);
+    int error = file->error;
+    if (error || file->fd < 0) return error ? error : RONDO_EBADF;
+    size_t count = rondo__file_write(file->fd, data, len, file->offset, &file->job, &error);
+    return count > 0 ? (int64_t)count : error;
 }
 
 const rondo__transport rondo__file_writer = {
@@ -136,6 +179,7 @@ const rondo__transport rondo__file_writer = {
     .later = true,
     .write = writer_write,
     .sendfile = writer_sendfile,
+    .flush = writer_flush,
     .shut = writer_shut,
     .stop = rondo__file_stop,
     .free = rondo__file_free,

@@ -110,6 +110,7 @@ int rondo__device_open(int number, bool writes, rondo__device *ret_device) {
     if (device.fd < 0) device.fd = rondo__device_copy(number);
     if (device.fd < 0) return device.fd;
     device.found = (flags & O_NONBLOCK) != 0;
+    device.disk = S_ISREG(about.st_mode) || S_ISBLK(about.st_mode) || S_ISDIR(about.st_mode);
     *ret_device = device;
     return 0;
 }

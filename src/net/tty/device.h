@@ -18,6 +18,7 @@ typedef struct rondo__device {
     bool socket; /* each call has to say that it must not wait: O_NONBLOCK may not be set */
     bool shared; /* with other processes: O_NONBLOCK has to be borrowed */
     bool found;  /* it was set already */
+    bool disk;   /* a regular file or the like: for workers */
 } rondo__device;
 
 /* For reading or for writing. Errors of rondo_stdio_open(). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The standard streams: a stream on a descriptor of its own (device.c) with a transport around it,
+ * The standard streams: a stream on a descriptor of its own (device.c), on a file that of src/net/file/
+ * and else with a transport around it,
  * which knows how to read and write without leaving O_NONBLOCK to others, keeps the loop alive only
  * while something is queued, and hands over what is queued when the stream closes or the process
  * exits. At most three in a process.
@@ -12,6 +13,7 @@
 
 #include "loop/memory.h"
 #include "net/duplex.h"
+#include "net/file/file.h"
 #include "net/tty/borrow.h"
 #include "net/tty/device.h"
 #include "net/tty/farewell.h"
@@ -37,10 +39,16 @@ static bool is_open(const struct place *place) { return place->stream && place->
 
 /* ---- handing over ---- */
 
+static int64_t write_now(rondo_stream *stream, const char *data, size_t len) {
+    if (rondo__file_is_standard(stream)) return rondo__file_write_now(stream, data, len);
+    struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+    return rondo__device_write(&standard_of(stream)->device, &piece, 1, 0);
+}
+
 /* All that is queued, as write(2) would on a blocking descriptor. Gives up on an error: the reader
  * has gone, the disk is full, or there is no memory to read a file into. */
 static void hand_over(rondo_stream *stream) {
-    const rondo__device *device = &standard_of(stream)->device;
+    if (rondo__file_is_standard(stream)) rondo__file_settle(stream);
     while (stream->out && stream->out->first) {
         rondo__segment *segment = stream->out->first;
         if (segment->kind == RONDO__SEGMENT_FILE) {
@@ -48,11 +56,9 @@ static void hand_over(rondo_stream *stream) {
             if (rondo__out_load_file(stream, NULL, segment) < 0) return;
             continue;
         }
-        struct iovec piece = {.iov_base = (void *)(uintptr_t)segment->at,
-                              .iov_len = (size_t)segment->left};
-        int64_t sent = rondo__device_write(device, &piece, 1, 0);
+        int64_t sent = write_now(stream, segment->at, (size_t)segment->left);
         if (sent == RONDO_EAGAIN) {
-            rondo__device_wait_writable(device->fd);
+            rondo__device_wait_writable(stream->fd);
         } else if (sent < 0) {
             return;
         } else {
@@ -63,7 +69,7 @@ static void hand_over(rondo_stream *stream) {
 }
 
 void rondo__stdio_hand_over(void) {
-    for (int number = 1; number <= 2; number++) {
+    for (int number = 0; number <= 2; number++) {
         pthread_mutex_lock(&lock);
         struct place place = places[number];
         pthread_mutex_unlock(&lock);
@@ -102,15 +108,23 @@ static int standard_shut(rondo_stream *stream) {
     return 0;
 }
 
-static void standard_stop(rondo_stream *stream) {
-    standard *self = standard_of(stream);
-    struct place *place = &places[self->number];
+/* The number is free again; what is queued is written first, unless it is our parent's. */
+static void leave(rondo_stream *stream) {
+    bool ours = false;
     pthread_mutex_lock(&lock);
-    bool ours = is_open(place) && place->stream == stream; /* not our parent's */
-    if (ours) place->stream = NULL;
+    for (int number = 0; number <= 2; number++) {
+        struct place *place = &places[number];
+        if (!is_open(place) || place->stream != stream) continue;
+        place->stream = NULL;
+        ours = true;
+    }
     pthread_mutex_unlock(&lock);
-    if (ours && self->writes) hand_over(stream);
-    rondo__borrow_end(self);
+    if (ours) hand_over(stream);
+}
+
+static void standard_stop(rondo_stream *stream) {
+    leave(stream);
+    rondo__borrow_end(standard_of(stream));
 }
 
 static void standard_free(rondo_stream *stream) { rondo__free(standard_of(stream)); }
@@ -159,17 +173,29 @@ static int open_on(rondo_loop *loop, standard *self, rondo_stream **ret_stream, 
     return RONDO_ENOMEM;
 }
 
-static int open_number(rondo_loop *loop, int number, rondo_stream **ret_stream, const char *site) {
+static int open_pollable(rondo_loop *loop, int number, const rondo__device *device,
+                         rondo_stream **ret_stream, const char *site) {
     standard *self = rondo__zalloc(sizeof *self);
     if (!self) return RONDO_ENOMEM;
-    self->number = number;
-    self->writes = number > 0;
-    int status = rondo__device_open(number, self->writes, &self->device);
-    if (status == 0) {
-        status = open_on(loop, self, ret_stream, site);
-        if (status < 0) rondo__socket_close(self->device.fd);
-    }
+    *self = (standard){.device = *device, .number = number, .writes = number > 0};
+    int status = open_on(loop, self, ret_stream, site);
     if (status < 0) rondo__free(self);
+    return status;
+}
+
+static int open_number(rondo_loop *loop, int number, rondo_stream **ret_stream, const char *site) {
+    rondo__device device;
+    bool writes = number > 0;
+    int status = rondo__device_open(number, writes, &device);
+    if (status < 0) return status;
+    if (!device.disk) {
+        status = open_pollable(loop, number, &device, ret_stream, site);
+    } else {
+        status = rondo__farewell_at_exit();
+        if (status == 0)
+            status = rondo__file_take_standard(loop, device.fd, writes, leave, ret_stream, site);
+    }
+    if (status < 0) rondo__socket_close(device.fd);
     return status;
 }
 

@@ -3,9 +3,11 @@
  * Everything that streams do, on top of TLS: much at once, backpressure, pauses, files, pipes,
  * budgets, and closing in the middle of it.
  */
+#define _GNU_SOURCE /* memfd_create */
 #include "tls_peers.h"
 
 #include "faults.h"
+#include "file_streams.h"
 
 #define BIG ((size_t)5 * 1000 * 1000)
 
@@ -374,4 +376,28 @@ TEST(many_calls_may_be_short_or_late) {
     amount = 3000;
     FAULT_PERIODS(talk, CALLS_READ | CALLS_WRITE, 0);
     FAULT_PERIODS(talk, CALLS_READ | CALLS_WRITE, EAGAIN);
+}
+
+/* ---- file streams: the bytes have to be read ---- */
+
+static void file_over_tls_to_file(bool unknown) {
+    couple it;
+    disk_file from = new_disk_file(BIG + 1), to = new_disk_file(0);
+    start_couple(&it);
+    if (unknown) cache_unknown();
+    faults_watch();
+    CHECK_INT(rondo_pipe(open_reader(it.loop, from.path, 0, -1), it.client), 0);
+    CHECK_INT(rondo_pipe(it.server, open_writer(it.loop, to.path, 0)), 0);
+    run_until_closed(&it);
+    CHECK_INT(faults_count(CALL_sendfile), 0);
+    CHECK_TRACE("");
+    couple_fini(&it);
+    check_contents(&to, BIG + 1);
+    remove_file(&from);
+    remove_file(&to);
+    faults_clear();
+}
+TEST(a_file_through_tls_into_a_file) {
+    file_over_tls_to_file(false);
+    file_over_tls_to_file(true);
 }

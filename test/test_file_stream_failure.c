@@ -163,6 +163,51 @@ TEST(what_comes_late_from_a_device_is_told) {
     close(ends[1]);
 }
 
+/* ---- FIFOs, by name ---- */
+
+static void make_fifo(disk_file *file) {
+    snprintf(file->path, sizeof file->path, "/tmp/rondo-fifo-XXXXXX");
+    CHECK(mkdtemp(file->path) != NULL);
+    CHECK_INT(rmdir(file->path), 0);
+    CHECK_INT(mkfifo(file->path, 0600), 0);
+}
+
+TEST(a_fifo_that_nobody_opens_is_given_up) {
+    for (int way = 0; way < 4; way++) {
+        rondo_loop *loop = rondo_loop_new();
+        disk_file fifo;
+        make_fifo(&fifo);
+        faults_watch();
+        rondo_stream *in = open_reader(loop, fifo.path, -1, -1);
+        if (way < 2) rondo_close(in);
+        rondo_stream *out = way % 2 ? open_writer(loop, "/dev/null", 0) : NULL;
+        if (way < 2) out = open_writer(loop, fifo.path, 0);
+        if (out) write_text(out, "x");
+        while (faults_count(CALL_open) == 0) run_turns(loop, 1);
+        end_loop(loop); /* and no thread waits for ever */
+        remove_file(&fifo);
+    }
+}
+
+TEST(two_streams_talk_through_a_fifo) {
+    rondo_loop *loop = rondo_loop_new();
+    disk_file fifo;
+    received got = {0};
+    char *bytes = new_bytes(300001);
+    make_fifo(&fifo);
+    rondo_stream *in = open_reader(loop, fifo.path, -1, -1);
+    CHECK_INT(rondo_stream_on_data(in, receive_data, &got), 0);
+    rondo_stream *out = open_writer(loop, fifo.path, 0);
+    CHECK(rondo_write(out, rondo_slice_of(bytes, 300001)) >= 0);
+    CHECK_INT(rondo_end(out), 0);
+    run_all(loop);
+    check_bytes(got.data, got.len, 300001);
+    free(got.data);
+    free(bytes);
+    rondo_loop_free(loop);
+    remove_file(&fifo);
+}
+
 /* The number may not be another's before the worker is back. */
 TEST(a_descriptor_is_not_closed_under_a_worker) {
     rondo_loop *loop = rondo_loop_new();

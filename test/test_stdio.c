@@ -293,6 +293,7 @@ static void leave_in_a_hurry(void *arg) {
         CHECK_INT(rondo_write(watched, rondo_slice_of(bytes, BIG)), 0);
     run_turns(loop, it->turns < 0 ? 3 : it->turns);
     CHECK(rondo_write(watched, rondo_slice_of(bytes + BIG, 5)) >= 0);
+    free(bytes);
     if (it->way == 0) exit(0);
     if (it->way == 1) return;
     rondo_close(watched);

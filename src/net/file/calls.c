@@ -4,7 +4,8 @@
  *
  * RWF_NOWAIT (preadv2(2)) reads what is in the page cache and up to date; tmpfs does not know it, and
  * is nothing but page cache. A device or a FIFO may have nothing for hours, so before a worker reads
- * or writes one it polls, and looks now and then whether it should give up.
+ * or writes one it polls, and looks now and then whether it should give up; and it opens without
+ * waiting for the other end of a FIFO.
  */
 #define _GNU_SOURCE /* preadv2, O_DIRECT, F_GET_SEALS */
 #include "net/file/calls.h"
@@ -104,12 +105,6 @@ int64_t rondo__file_read_now(int fd, rondo__file_cache cache, void *buffer, size
 /* EAGAIN of what isn't waited for is no "come back later": a lock, say (read(2) on FUSE). */
 static int failure(void) { return errno == EAGAIN ? RONDO_EBUSY : rondo__socket_failure(); }
 
-int rondo__file_open(const char *path, int flags, uint32_t mode) {
-    int fd;
-    RONDO__RETRY(fd, open(path, flags | O_CLOEXEC | O_NOCTTY, (mode_t)mode));
-    return fd < 0 ? failure() : fd;
-}
-
 /* What may have nothing for hours. */
 static bool may_starve(int fd) {
     struct stat st;
@@ -117,14 +112,37 @@ static bool may_starve(int fd) {
            !S_ISDIR(st.st_mode);
 }
 
-/* 0 when the fd is ready (or can't be polled), or RONDO_ECANCELED. */
+/* 0 when the fd is ready (or can't be polled; or, if it is -1, after a while), or RONDO_ECANCELED. */
 static int wait_ready(int fd, short events, const rondo_job *job) {
     struct pollfd waiting = {.fd = fd, .events = events};
     for (;;) {
         if (rondo_work_canceled(job)) return RONDO_ECANCELED;
         int status = poll(&waiting, 1, LOOK_MS);
-        if (status > 0 || (status < 0 && errno != EINTR)) return 0;
+        if (status > 0 || fd < 0 || (status < 0 && errno != EINTR)) return 0;
     }
+}
+
+/* Of a FIFO to be written that nobody reads yet, and of a file with a lease (fcntl(2)). */
+static bool may_open_later(const char *path) {
+    struct stat st;
+    return errno == EAGAIN || (errno == ENXIO && stat(path, &st) == 0 && S_ISFIFO(st.st_mode));
+}
+
+int rondo__file_open(const char *path, int flags, uint32_t mode, const rondo_job *job) {
+    int fd, bits = flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    for (;;) {
+        RONDO__RETRY(fd, open(path, bits, (mode_t)mode));
+        if (fd >= 0 || !may_open_later(path)) break;
+        if (wait_ready(-1, 0, job) < 0) return RONDO_ECANCELED;
+    }
+    if (fd < 0) return failure();
+    /* Some file systems would take the flag to mean reading and writing, too. */
+    if (!may_starve(fd) && fcntl(fd, F_SETFL, flags & ~(O_CREAT | O_EXCL | O_TRUNC)) < 0) {
+        int error = failure();
+        close(fd);
+        return error;
+    }
+    return fd;
 }
 
 int64_t rondo__file_read(int fd, void *buffer, size_t size, int64_t offset, const rondo_job *job) {

@@ -35,8 +35,8 @@ int rondo__file_copy_fd(int fd);
 
 /* ---- for workers ---- */
 
-/* open(2), close-on-exec. Returns the fd. */
-int rondo__file_open(const char *path, int flags, uint32_t mode);
+/* open(2), close-on-exec. Returns the fd. RONDO_ECANCELED as below, while a FIFO has no reader. */
+int rondo__file_open(const char *path, int flags, uint32_t mode, const rondo_job *job);
 /* Bytes read at offset (-1: at the position), 0 at the end. RONDO_ECANCELED when the job was
  * canceled while a device had nothing to give. */
 int64_t rondo__file_read(int fd, void *buffer, size_t size, int64_t offset, const rondo_job *job);

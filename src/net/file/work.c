@@ -94,7 +94,7 @@ static void give_up(rondo__file *file) {
 
 static int64_t run_open(rondo_job *job) {
     rondo__file *file = RONDO__OF(job, rondo__file, job);
-    int fd = rondo__file_open(file->path, file->open_flags, file->mode);
+    int fd = rondo__file_open(file->path, file->open_flags, file->mode, job);
     if (fd >= 0) file->cache = rondo__file_cache_of(fd);
     /* Nobody shares its position: reading by offset is the same, and sendfile can. */
     if (fd >= 0 && !file->writes && file->offset < 0 && rondo__file_size(fd) >= 0) file->offset = 0;

@@ -109,7 +109,5 @@ int64_t rondo__file_write_now(rondo_stream *stream, const char *data, size_t len
 
 /* The position goes back to behind the last byte that was told. */
 void rondo__file_unread_ahead(rondo__file *file);
-/* Whether a read would tell something. */
-bool rondo__file_readable(const rondo__file *file);
 
 #endif

@@ -12,8 +12,6 @@
 #include "net/file/file.h"
 #include "net/file/warm.h"
 
-bool rondo__file_readable(const rondo__file *file) { return file->ahead > 0 || !file->busy; }
-
 static int64_t run_fill(rondo_job *job) {
     rondo__file *file = RONDO__OF(job, rondo__file, job);
     int64_t count = rondo__file_read(file->fd, file->buffer, file->want, file->offset, job);

@@ -12,9 +12,10 @@
 /* ---- the stream goes on ---- */
 
 static int events_of(const rondo__file *file) {
+    /* The rest is the worker's until it is back. */
+    if (file->busy && (file->writes || file->ahead == 0)) return 0;
     if (file->fd < 0 && !file->shut) return 0;
-    if (file->writes) return file->busy ? 0 : RONDO__WRITABLE;
-    return rondo__file_readable(file) ? RONDO__READABLE : 0;
+    return file->writes ? RONDO__WRITABLE : RONDO__READABLE;
 }
 
 static int events_due(const rondo__file *file) {

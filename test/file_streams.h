@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 /* A file of the test's own, named in `path`, with `size` bytes of byte_at(). */
 typedef struct disk_file {
@@ -76,6 +77,17 @@ STREAMS_HELPER int new_memory_file(size_t size) {
 }
 
 STREAMS_HELPER bool fd_is_open(int fd) { return fcntl(fd, F_GETFD) >= 0; }
+
+/* Whether the file system of /tmp can say what is in the page cache. */
+STREAMS_HELPER bool cache_can_tell(const disk_file *file) {
+    char byte;
+    struct iovec part = {&byte, 1};
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    ssize_t count = preadv2(fd, &part, 1, 0, RWF_NOWAIT);
+    bool memory = fcntl(fd, F_GET_SEALS) >= 0;
+    close(fd);
+    return count >= 0 || memory;
+}
 
 /* From now on nothing is in the page cache, as far as the library can see. */
 STREAMS_HELPER void cache_nothing(void) { faults_every(CALL_preadv2, 1, EAGAIN); }

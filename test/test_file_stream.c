@@ -158,6 +158,24 @@ TEST(no_more_is_read_ahead_than_the_mark) {
     }
 }
 
+TEST(what_is_in_the_cache_is_read_without_a_worker) {
+    rondo_loop *loop = rondo_loop_new();
+    disk_file file = new_disk_file(200000);
+    received got = {0};
+    bool can_tell = cache_can_tell(&file);
+    rondo_stream *stream = take_reader(loop, open(file.path, O_RDONLY | O_CLOEXEC), 0, -1);
+    CHECK_INT(rondo_stream_on_data(stream, receive_data, &got), 0);
+    run_all(loop);
+    check_bytes(got.data, got.len, 200000);
+    rondo_lane_figures figures;
+    rondo_lane_get_figures(rondo_lane_fs(loop), &figures);
+    if (can_tell) /* one closes the descriptor */
+        CHECK_INT(figures.done + figures.running + figures.queued, 1);
+    free(got.data);
+    rondo_loop_free(loop);
+    remove_file(&file);
+}
+
 TEST(a_file_shares_the_loop_with_others) {
     rondo_loop *loop = new_virtual_loop();
     received got = {0};

@@ -5,6 +5,8 @@
 #define _GNU_SOURCE /* memfd_create */
 #include "file_streams.h"
 
+#include <sys/wait.h>
+
 /* ---- reading ---- */
 
 /* Where the bytes come from: the page cache, a worker, or a worker of a file system that can't tell. */
@@ -107,6 +109,37 @@ TEST(reading_from_the_position_moves_it_as_far_as_was_told) {
         free(got.data);
         close(copy);
     }
+}
+
+TEST(a_child_of_fork_leaves_the_position_alone) {
+    rondo_loop *loop = rondo_loop_new();
+    received got = {0};
+    int fd = new_memory_file(300000), copy = dup(fd), status;
+    cache_unknown();
+    rondo_stream *stream = take_reader(loop, fd, -1, -1);
+    CHECK_INT(rondo_stream_set_read_high_water(stream, 1000), 0);
+    CHECK_INT(rondo_stream_on_data(stream, receive_data, &got), 0);
+    while (got.len == 0) run_turns(loop, 1);
+    CHECK_INT(rondo_pause(stream), 0);
+    off_t ahead = (off_t)got.len + 1000; /* which a worker reads meanwhile */
+    while (lseek(copy, 0, SEEK_CUR) < ahead) run_turns(loop, 1);
+    for (int i = 0; i < 5; i++) run_turns(loop, 1);
+    CHECK_INT(lseek(copy, 0, SEEK_CUR), ahead);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        rondo_close(stream);
+        _exit(0);
+    }
+    CHECK_INT(waitpid(pid, &status, 0), pid);
+    CHECK_INT(status, 0);
+    CHECK_INT(lseek(copy, 0, SEEK_CUR), ahead);
+    rondo_close(stream);
+    run_all(loop);
+    rondo_loop_free(loop);
+    CHECK_INT(lseek(copy, 0, SEEK_CUR), got.len);
+    free(got.data);
+    close(copy);
 }
 
 TEST(nothing_is_read_before_somebody_wants_it) {
@@ -453,6 +486,9 @@ TEST(what_is_refused_at_once) {
     CHECK_INT(rondo_file_reader_take(loop, -1, 0, -1, &none), RONDO_EBADF);
     CHECK_INT(rondo_file_reader_take(loop, 999, 0, -1, &none), RONDO_EBADF);
     CHECK_INT(rondo_file_reader_take(loop, ends[1], 0, -1, &none), RONDO_EBADF);
+    int path = open("/tmp", O_PATH | O_CLOEXEC);
+    CHECK_INT(rondo_file_reader_take(loop, path, 0, -1, &none), RONDO_EBADF);
+    close(path);
     CHECK_INT(rondo_file_writer_take(loop, -1, 0, 0, &none), RONDO_EBADF);
     CHECK_INT(rondo_file_writer_take(loop, ends[0], 0, 0, &none), RONDO_EBADF);
     CHECK_INT(rondo_file_writer_take(loop, ends[1], -2, 0, &none), RONDO_EINVAL);

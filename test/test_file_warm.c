@@ -86,6 +86,67 @@ TEST(a_small_file_that_has_to_be_fetched_stays_in_its_place) {
     remove_file(&file);
 }
 
+/* It is small enough to be read as soon as somebody looks, and somebody else has fetched it. */
+TEST(a_peer_that_speaks_meanwhile_changes_nothing) {
+    stuck it;
+    stuck_init(&it, new_pair);
+    disk_file file = new_disk_file(4000);
+    received got = {0};
+    char answer[5000];
+    CHECK_INT(rondo_stream_on_data(it.stream, receive_data, &got), 0);
+    rondo_write_file(it.stream, disk_fd(&file), 0, 4000, true);
+    run_turns(it.loop, 3);
+    faults_clear(); /* it is in the cache now */
+    CHECK_INT(write(it.peer, "well?", 5), 5);
+    run_turns(it.loop, 3);
+    CHECK_RECEIVED(got, "well?");
+    CHECK_INT(queued(it.stream), 4000);
+    gate_open(&it.gate, 1);
+    while (queued(it.stream) > 0) run_turns(it.loop, 1);
+    CHECK_INT(recv(it.peer, answer, sizeof answer, 0), 4000);
+    check_bytes(answer, 4000, 4000);
+    end_loop(it.loop);
+    close(it.peer);
+    remove_file(&file);
+}
+
+TEST(a_loop_sleeps_while_a_file_is_fetched) {
+    stuck it;
+    stuck_init(&it, new_pair);
+    disk_file file = new_disk_file(4000);
+    rondo_write_file(it.stream, disk_fd(&file), 0, 4000, true);
+    run_turns(it.loop, 3);
+    int turns = 0;
+    rondo_prepare *prepare = rondo_prepare_new(it.loop);
+    CHECK_INT(rondo_prepare_start(prepare, count_turn, &turns), 0); /* fails if it spins */
+    start_timer(it.loop, 30, end_idling, it.loop);
+    CHECK_INT(rondo_loop_run(it.loop, RONDO_RUN_ALL), 1);
+    rondo_close(prepare);
+    rondo_close(it.stream);
+    gate_open(&it.gate, 1);
+    end_loop(it.loop);
+    close(it.peer);
+    remove_file(&file);
+}
+
+TEST(a_hole_in_the_cache_is_found) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_stream *stream;
+    reader peer;
+    disk_file file = new_disk_file(1000000);
+    int fd = disk_fd(&file);
+    bool memory = fcntl(fd, F_GET_SEALS) >= 0;
+    start_reader(&peer, new_tcp_pair(loop, &stream), 0);
+    faults_fail(CALL_preadv2, 3, EAGAIN);
+    CHECK_INT(rondo_write_file(stream, fd, 0, 1000000, true), 0);
+    end_and_finish(stream);
+    check_reader(&peer, 1000000);
+    run_all(loop);
+    CHECK(figures_of(rondo_lane_fs(loop)).done == 1 || memory);
+    rondo_loop_free(loop);
+    remove_file(&file);
+}
+
 TEST(a_stream_is_closed_while_its_file_is_fetched) {
     for (int way = 0; way < 3; way++) {
         stuck it;

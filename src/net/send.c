@@ -68,6 +68,8 @@ static void gather(rondo_stream *stream, const rondo__direct *direct, int64_t bu
     if (!next && direct) add_direct(batch, direct, budget);
 }
 
+static bool is_warming(const rondo_stream *stream) { return stream->out && stream->out->warming; }
+
 static inline int64_t write_pieces(rondo_stream *stream, const struct iovec *pieces, int count,
                                    int flags) {
     const rondo__transport *transport = rondo__transport_of(stream);
@@ -142,8 +144,6 @@ static int64_t send_pipe(rondo_stream *stream, int64_t budget) {
     if (sent > 0) rondo__out_advance(stream, (size_t)sent);
     return sent == 0 ? RONDO_EAGAIN : sent;
 }
-
-static bool is_warming(const rondo_stream *stream) { return stream->out && stream->out->warming; }
 
 /* Waits until the fd is writable, or readable (see `starved` in transport.h), or for a disk. */
 static void block(rondo_stream *stream) {
@@ -250,6 +250,8 @@ static int push_on(rondo_stream *stream) {
 
 void rondo__stream_send(rondo_stream *stream, rondo__direct *direct) {
     RONDO_ASSERT(!rondo__stream_dead(stream));
+    /* A peer that says something has it try again (read.c); the worker's job is of what is in front. */
+    if (is_warming(stream)) return;
     const rondo__segment *first = stream->out ? stream->out->first : NULL;
     bool is_one = first && !first->next && first->kind < RONDO__SEGMENT_FILE && !direct &&
                   first->left <= (uint64_t)FLUSH_BYTES;

@@ -7,7 +7,7 @@
  * or writes one it polls, and looks now and then whether it should give up; and it opens without
  * waiting for the other end of a FIFO.
  */
-#define _GNU_SOURCE /* preadv2, O_DIRECT, F_GET_SEALS */
+#define _GNU_SOURCE /* preadv2, O_DIRECT, O_PATH, F_GET_SEALS */
 #include "net/file/calls.h"
 
 #include <fcntl.h>
@@ -28,7 +28,7 @@
 
 int rondo__file_adopt(int fd, bool writes) {
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0) return RONDO_EBADF;
+    if (flags < 0 || (flags & O_PATH)) return RONDO_EBADF;
     if ((flags & O_ACCMODE) == (writes ? O_RDONLY : O_WRONLY)) return RONDO_EBADF;
     return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? rondo__socket_failure() : 0;
 }

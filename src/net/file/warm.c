@@ -24,11 +24,18 @@ struct rondo__warming {
     uint64_t offset, len;
 };
 
-static bool is_warm(int fd, uint64_t offset, uint64_t len) {
+static int64_t look_at(int fd, uint64_t offset) {
     char byte;
-    for (uint64_t at = 0; at < len; at += SAMPLE_BYTES)
-        if (rondo__file_read_cached(fd, &byte, 1, offset + at) < 0) return false;
-    return rondo__file_read_cached(fd, &byte, 1, offset + len - 1) >= 0;
+    return rondo__file_read_now(fd, RONDO__FILE_CACHED, &byte, 1, (int64_t)offset);
+}
+
+static bool is_warm(int fd, uint64_t offset, uint64_t len) {
+    for (uint64_t at = 0; at < len; at += SAMPLE_BYTES) {
+        int64_t status = look_at(fd, offset + at);
+        if (status == RONDO_ENOTSUP) return rondo__file_cache_of(fd) == RONDO__FILE_MEMORY;
+        if (status < 0) return false;
+    }
+    return look_at(fd, offset + len - 1) >= 0;
 }
 
 static int64_t run_warm(rondo_job *job) {

@@ -88,7 +88,10 @@ static void give_up(rondo__file *file) {
         free_file(file);
         return;
     }
-    if (rondo__file_start(file, run_close, NULL) == 0) return;
+    int status = rondo__file_start(file, run_close, NULL);
+    if (status == 0) return;
+    /* The position is that of our parent's stream, too. */
+    if (status == RONDO_ENOTSUP) file->ahead = file->came = 0;
     run_close(&file->job); /* no thread can be started: at the price of a wait */
     free_file(file);
 }

@@ -14,6 +14,7 @@
 #include <rondo/error.h>
 #include <rondo/file_stream.h>
 #include <rondo/fs.h>
+#include <rondo/fs_path.h>
 #include <rondo/group.h>
 #include <rondo/handle.h>
 #include <rondo/http.h>

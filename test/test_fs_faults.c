@@ -117,10 +117,10 @@ TEST(interrupted_open_and_stat_go_on) {
     rondo_loop *loop = new_loop();
     outcome opened = {0}, stated = {0};
 
-    interrupt(CALL_open, -1, 3);
+    interrupt(CALL_openat, -1, 3);
     int error = rondo_fs_open(loop, "/", O_RDONLY, 0, NULL, note_outcome, &opened);
     CHECK(finish(loop, error, &opened) >= 0);
-    CHECK_INT(faults_count(CALL_open), 4);
+    CHECK_INT(faults_count(CALL_openat), 4);
     interrupt(CALL_statx, -1, 3);
     error = rondo_fs_stat(loop, "/", NULL, note_stat, &stated);
     CHECK_INT(finish(loop, error, &stated), 0);

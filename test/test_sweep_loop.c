@@ -214,7 +214,7 @@ static void use_a_file(void) {
     free(bytes);
 }
 
-#define FILE_CALLS (CALL_open | CALL_preadv | CALL_pwritev)
+#define FILE_CALLS (CALL_openat | CALL_preadv | CALL_pwritev)
 
 TEST(files_with_eintr_at_every_point) {
     must_work = true;

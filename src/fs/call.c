@@ -78,6 +78,10 @@ static void uncount(fs_request *request) {
 
 static void deliver(rondo_loop *loop, rondo_job *job, int64_t result) {
     fs_request *request = (fs_request *)job;
+    if (result == RONDO__FS_MORE) {
+        result = rondo__job_again(job);
+        if (result == 0) return;
+    }
     const rondo__fs_op *op = request->op;
     rondo__fn cb = request->cb;
     void *arg = request->arg;
@@ -133,6 +137,7 @@ static int new_request(rondo_loop *loop, const rondo__fs_op *op, const rondo__fs
     request->op = op;
     request->counted = false;
     request->call = *call;
+    job->steps = (op->needs & RONDO__FS_STEPS) != 0;
     char *at = request->path;
     if (has_parts) request->call.parts = memcpy(at, call->parts, parts_size);
     at += parts_size;
@@ -154,7 +159,8 @@ static int submit(rondo_loop *loop, fs_request *request) {
     unsigned needs = request->op->needs;
     rondo_lane *lane = rondo_lane_fs(loop);
     if (!lane) return RONDO_ENOMEM;
-    request->counted = (needs & RONDO__FS_BUFFER) && request->call.offset < 0;
+    request->counted =
+        (needs & RONDO__FS_POSITION) || ((needs & RONDO__FS_BUFFER) && request->call.offset < 0);
     if (request->counted) ++*rondo__pool_at_position(loop);
     int error = rondo__job_submit(lane, &request->base, (needs & RONDO__FS_MUST_RUN) != 0);
     if (error < 0) uncount(request);
@@ -191,6 +197,10 @@ int rondo__fs_start(rondo_loop *loop, const rondo__fs_op *op, const rondo__fs_ca
 }
 
 int64_t rondo__fs_now(const rondo__fs_op *op, rondo__fs_call *call) {
-    int error = check(op, call);
-    return error < 0 ? error : op->run(call);
+    int64_t result = check(op, call);
+    if (result < 0) return result;
+    do {
+        result = op->run(call);
+    } while (result == RONDO__FS_MORE);
+    return result;
 }

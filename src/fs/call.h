@@ -48,24 +48,29 @@ typedef struct rondo__fs_call {
         };
         /* Outputs. */
         rondo_stat stat;
+        rondo_statfs statfs;
         char *text; /* by rondo__alloc(); end it with rondo__fs_free_text() */
     };
 } rondo__fs_call;
 
-/* What `cached` returns when a worker must go on. */
+/* What `cached` returns when a worker must go on; and `run` when there is another step. */
 #define RONDO__FS_WAIT INT64_MIN
+#define RONDO__FS_MORE (INT64_MIN + 1)
 
 enum {
     RONDO__FS_PATH = 1,     /* path must not be NULL */
     RONDO__FS_PATH2 = 2,    /* nor path2 */
     RONDO__FS_BUFFER = 4,   /* uses the caller's memory: buffer, len and offset are checked */
     RONDO__FS_MUST_RUN = 8, /* never refused nor canceled */
+    RONDO__FS_STEPS = 16,   /* run() may return RONDO__FS_MORE */
+    RONDO__FS_POSITION = 32 /* uses a file's position, whatever the offset */
 };
 
 typedef struct rondo__fs_op {
     rondo__event event;
     /* On a worker or any other thread. The result: 0 or more, or a negative RONDO_E*. Outputs stay
-     * as they were on failure. */
+     * as they were on failure. Or RONDO__FS_MORE: a step is done, and run() wants to be called once
+     * more, with the same call, after others had their turn. */
     int64_t (*run)(rondo__fs_call *call);
     /* On the loop thread, first: does what is certain not to wait. The result, or RONDO__FS_WAIT:
      * then run() goes on with the call as it is, call->done included. NULL: nothing is certain. */

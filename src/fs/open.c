@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * rondo_fs_open() and rondo_fs_close(). A descriptor is never lost on the way: what an open brought
+ * rondo_fs_open(), its kin and rondo_fs_close(). A descriptor is never lost on the way: what an open brought
  * and nobody was told of is closed, and a close that was promised happens.
  */
 #include <rondo/error.h>
+#include <rondo/fs_path.h>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "fs/call.h"
+#include "fs/lookup.h"
 
 /* ---- open ---- */
 
 static int64_t run_open(rondo__fs_call *call) {
     /* Opening a FIFO waits, and can be interrupted. */
-    RONDO__FS_RETURN(open(call->path, call->flags | O_CLOEXEC, (mode_t)call->mode));
+    RONDO__FS_RETURN(openat(call->fd, call->path, call->flags | O_CLOEXEC, (mode_t)call->mode));
 }
 
 static void end_open(rondo__fs_call *call, int64_t result, bool told) {
@@ -27,15 +29,52 @@ static const rondo__fs_op open_op = {.event = {"fs.open", rondo__fs_thunk},
                                      .end = end_open,
                                      .needs = RONDO__FS_PATH};
 
-int rondo_fs_open(rondo_loop *loop, const char *path, int flags, uint32_t mode, rondo_job **ret_job,
-                  rondo_fs_cb cb, void *arg) {
-    const rondo__fs_call call = {.path = path, .flags = flags, .mode = mode};
+int rondo_fs_openat(rondo_loop *loop, int dir_fd, const char *path, int flags, uint32_t mode,
+                    rondo_job **ret_job, rondo_fs_cb cb, void *arg) {
+    const rondo__fs_call call = {.fd = dir_fd, .path = path, .flags = flags, .mode = mode};
     return rondo__fs_start(loop, &open_op, &call, ret_job, RONDO__FN(cb), arg);
 }
 
-int rondo_fs_open_sync(const char *path, int flags, uint32_t mode) {
-    rondo__fs_call call = {.path = path, .flags = flags, .mode = mode};
+int rondo_fs_openat_sync(int dir_fd, const char *path, int flags, uint32_t mode) {
+    rondo__fs_call call = {.fd = dir_fd, .path = path, .flags = flags, .mode = mode};
     return (int)rondo__fs_now(&open_op, &call);
+}
+
+int rondo_fs_open(rondo_loop *loop, const char *path, int flags, uint32_t mode, rondo_job **ret_job,
+                  rondo_fs_cb cb, void *arg) {
+    return rondo_fs_openat(loop, AT_FDCWD, path, flags, mode, ret_job, cb, arg);
+}
+
+int rondo_fs_open_sync(const char *path, int flags, uint32_t mode) {
+    return rondo_fs_openat_sync(AT_FDCWD, path, flags, mode);
+}
+
+/* ---- beneath ---- */
+
+static int64_t run_open_beneath(rondo__fs_call *call) {
+    int fd =
+        rondo__open_beneath(call->fd, call->path, call->flags, call->mode, RONDO__BENEATH_KERNEL);
+    /* RONDO_EPERM: a sandbox that does not know openat2(2), or what open(2) says; the walk tells. */
+    if (fd == RONDO_ENOSYS || fd == RONDO_EPERM)
+        fd =
+            rondo__open_beneath(call->fd, call->path, call->flags, call->mode, RONDO__BENEATH_WALK);
+    return fd;
+}
+
+static const rondo__fs_op beneath_op = {.event = {"fs.open_beneath", rondo__fs_thunk},
+                                        .run = run_open_beneath,
+                                        .end = end_open,
+                                        .needs = RONDO__FS_PATH};
+
+int rondo_fs_open_beneath(rondo_loop *loop, int dir_fd, const char *path, int flags, uint32_t mode,
+                          rondo_job **ret_job, rondo_fs_cb cb, void *arg) {
+    const rondo__fs_call call = {.fd = dir_fd, .path = path, .flags = flags, .mode = mode};
+    return rondo__fs_start(loop, &beneath_op, &call, ret_job, RONDO__FN(cb), arg);
+}
+
+int rondo_fs_open_beneath_sync(int dir_fd, const char *path, int flags, uint32_t mode) {
+    rondo__fs_call call = {.fd = dir_fd, .path = path, .flags = flags, .mode = mode};
+    return (int)rondo__fs_now(&beneath_op, &call);
 }
 
 /* ---- close ---- */

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE /* statx */
 #include <rondo/error.h>
+#include <rondo/fs_path.h>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -86,6 +87,9 @@ static const rondo__fs_op stat_op = {
     .event = {"fs.stat", stat_thunk}, .run = run_stat, .needs = RONDO__FS_PATH};
 static const rondo__fs_op fstat_op = {.event = {"fs.fstat", stat_thunk}, .run = run_fstat};
 
+static const rondo__fs_op lstat_op = {
+    .event = {"fs.lstat", stat_thunk}, .run = run_stat, .needs = RONDO__FS_PATH};
+
 static int stat_now(const rondo__fs_op *op, rondo__fs_call *call, rondo_stat *ret_stat) {
     int64_t result = ret_stat ? rondo__fs_now(op, call) : RONDO_EINVAL;
     if (result == 0) *ret_stat = call->stat;
@@ -111,4 +115,15 @@ int rondo_fs_stat(rondo_loop *loop, const char *path, rondo_job **ret_job, rondo
 int rondo_fs_stat_sync(const char *path, rondo_stat *ret_stat) {
     rondo__fs_call call = {.fd = AT_FDCWD, .path = path};
     return stat_now(&stat_op, &call, ret_stat);
+}
+
+int rondo_fs_lstat(rondo_loop *loop, const char *path, rondo_job **ret_job, rondo_fs_stat_cb cb,
+                   void *arg) {
+    const rondo__fs_call call = {.fd = AT_FDCWD, .path = path, .flags = AT_SYMLINK_NOFOLLOW};
+    return rondo__fs_start(loop, &lstat_op, &call, ret_job, RONDO__FN(cb), arg);
+}
+
+int rondo_fs_lstat_sync(const char *path, rondo_stat *ret_stat) {
+    rondo__fs_call call = {.fd = AT_FDCWD, .path = path, .flags = AT_SYMLINK_NOFOLLOW};
+    return stat_now(&lstat_op, &call, ret_stat);
 }

@@ -15,6 +15,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -388,6 +390,71 @@ int __wrap_tcgetattr(int fd, struct termios *ret_attributes) {
 int __wrap_tcsetattr(int fd, int when, const struct termios *attributes) {
     PASSAGE(tcsetattr, fd, 0, 0, when);
     THROUGH(int, tcsetattr(fd, when, attributes));
+}
+
+/* ---- files by name ---- */
+
+#define BY_NAME(name, parameters, ...)   \
+    int __wrap_##name parameters {       \
+        PASSAGE(name, -1, 0, 0, 0);      \
+        THROUGH(int, name(__VA_ARGS__)); \
+    }
+BY_NAME(access, (const char *path, int mode), path, mode)
+BY_NAME(link, (const char *path, const char *to), path, to)
+BY_NAME(mkdir, (const char *path, mode_t mode), path, mode)
+BY_NAME(mkostemp, (char *path, int flags), path, flags)
+BY_NAME(rename, (const char *path, const char *to), path, to)
+BY_NAME(renameat2, (int from, const char *path, int to, const char *path2, unsigned flags), from,
+        path, to, path2, flags)
+BY_NAME(rmdir, (const char *path), path)
+BY_NAME(statfs, (const char *path, struct statfs *ret_statfs), path, ret_statfs)
+BY_NAME(symlink, (const char *target, const char *path), target, path)
+BY_NAME(truncate, (const char *path, off_t size), path, size)
+BY_NAME(fchownat, (int directory, const char *path, uid_t uid, gid_t gid, int flags), directory,
+        path, uid, gid, flags)
+BY_NAME(utimensat, (int directory, const char *path, const struct timespec *times, int flags),
+        directory, path, times, flags)
+
+ssize_t __wrap_readlink(const char *path, char *ret_text, size_t size) {
+    PASSAGE(readlink, -1, size, 0, 0);
+    THROUGH(ssize_t, readlink(path, ret_text, p.entry.size));
+}
+
+/* Those that return a pointer: it counts as 0. */
+char *__wrap_realpath(const char *path, char *ret_path) {
+    PASSAGE(realpath, -1, 0, 0, 0);
+    if (faults_enter(&p)) return faults_answer(&p) < 0 ? NULL : ret_path;
+    char *real = realpath(path, ret_path);
+    faults_leave(&p, real ? 0 : -1);
+    return real;
+}
+
+char *__wrap_mkdtemp(char *path) {
+    PASSAGE(mkdtemp, -1, 0, 0, 0);
+    if (faults_enter(&p)) return faults_answer(&p) < 0 ? NULL : path;
+    char *made = mkdtemp(path);
+    faults_leave(&p, made ? 0 : -1);
+    return made;
+}
+
+#define ON_FD(name, parameters, ...)     \
+    int __wrap_##name parameters {       \
+        PASSAGE(name, fd, 0, 0, 0);      \
+        THROUGH(int, name(__VA_ARGS__)); \
+    }
+ON_FD(fallocate, (int fd, int mode, off_t offset, off_t len), fd, mode, offset, len)
+ON_FD(fchown, (int fd, uid_t uid, gid_t gid), fd, uid, gid)
+ON_FD(fdatasync, (int fd), fd)
+ON_FD(ftruncate, (int fd, off_t size), fd, size)
+ON_FD(futimens, (int fd, const struct timespec *times), fd, times)
+
+/* It returns the error. */
+int __wrap_posix_fadvise(int fd, off_t offset, off_t len, int advice) {
+    PASSAGE(posix_fadvise, fd, 0, 0, advice);
+    if (!faults_enter(&p)) return (int)faults_leave(&p, posix_fadvise(fd, offset, len, advice));
+    int error = p.entry.error;
+    faults_answer(&p);
+    return error;
 }
 
 /* ---- waiting, threads, signals ---- */

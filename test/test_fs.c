@@ -505,7 +505,8 @@ TEST(out_of_memory_at_any_allocation) {
             CHECK(errors[i] == 0 || errors[i] == RONDO_ENOMEM);
             wanted += errors[i] == 0;
         }
-        CHECK_INT(wanted, failed ? 4 : 5);
+        /* Without memory for the budget of cached operations a worker does all of them. */
+        CHECK(wanted == 5 || (failed && wanted == 4));
         if (errors[4] == RONDO_ENOMEM) CHECK_INT(close(closing), 0); /* it is still ours */
         run_to_end(loop);
         CHECK_INT(what.calls + stats.calls, wanted);

@@ -22,6 +22,8 @@ typedef struct rondo_metrics {
     uint64_t unheard_errors; /* peers' errors on accepted connections that nobody listened for */
     uint64_t late_timers;    /* repeating timers' skipped periods */
     uint64_t handles;        /* open and closing now */
+    uint64_t cached_files;   /* file operations answered from the kernel's caches (fs.h) */
+    uint64_t missed_files;   /* tried there first, but a worker had to do them */
     /* Only while rondo_loop_measure() is on: how long callbacks waited from ready to run, and ran. */
     uint64_t measured;      /* callbacks that the four below speak of */
     uint64_t ready_wait_ns; /* in all */

@@ -6,12 +6,15 @@
 #include "fs/call.h"
 
 #include <rondo/error.h>
+#include <rondo/loop.h>
 
 #include <stdalign.h>
 #include <string.h>
 
 #include "loop/assert.h"
+#include "loop/emit.h"
 #include "loop/memory.h"
+#include "loop/wake.h"
 
 /* Parts and paths that were copied follow it. */
 typedef struct fs_request {
@@ -154,6 +157,46 @@ static bool position_is_taken(rondo_loop *loop, const fs_request *request) {
            *rondo__pool_at_position(loop) > 0;
 }
 
+/* So many operations a turn may be tried on the loop's own thread, so that one callback that starts
+ * ten thousand does not hold it. */
+typedef struct fs_part {
+    uint64_t turn; /* that `left` belongs to */
+    uint32_t left;
+    rondo__at_free at_free;
+} fs_part;
+
+static void on_loop_free(rondo_loop *loop, rondo__at_free *hook) {
+    rondo__loop_set_part(loop, RONDO__PART_FS, NULL);
+    rondo__free(RONDO__OF(hook, fs_part, at_free));
+}
+
+static bool may_try(rondo_loop *loop, unsigned cost) {
+    fs_part *part = rondo__loop_part(loop, RONDO__PART_FS);
+    if (!part) {
+        part = rondo__zalloc(sizeof *part);
+        if (!part) return false; /* a worker can do without */
+        part->turn = UINT64_MAX;
+        rondo__at_loop_free(loop, &part->at_free, on_loop_free);
+        rondo__loop_set_part(loop, RONDO__PART_FS, part);
+    }
+    if (part->turn != rondo_loop_turn(loop)) {
+        part->turn = rondo_loop_turn(loop);
+        part->left = rondo_loop_budget(loop, RONDO_BUDGET_cached_files);
+    }
+    if (part->left <= cost) return false;
+    part->left -= 1 + cost;
+    return true;
+}
+
+static int64_t try_caches(rondo_loop *loop, fs_request *request) {
+    const rondo__fs_op *op = request->op;
+    if (!op->cached || position_is_taken(loop, request) || !may_try(loop, op->cost))
+        return RONDO__FS_WAIT;
+    int64_t result = op->cached(&request->call);
+    rondo__count_cached(loop, result != RONDO__FS_WAIT);
+    return result;
+}
+
 /* Sends it to a worker. On failure the request is still the caller's. */
 static int submit(rondo_loop *loop, fs_request *request) {
     unsigned needs = request->op->needs;
@@ -176,8 +219,7 @@ int rondo__fs_start(rondo_loop *loop, const rondo__fs_op *op, const rondo__fs_ca
     if (error < 0) return error;
     request->cb = cb;
     request->arg = arg;
-    int64_t result = RONDO__FS_WAIT;
-    if (op->cached && !position_is_taken(loop, request)) result = op->cached(&request->call);
+    int64_t result = try_caches(loop, request);
     if (result == RONDO__FS_WAIT) {
         error = submit(loop, request);
         if (error < 0 && (op->needs & RONDO__FS_BUFFER) && request->call.done > 0)

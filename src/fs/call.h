@@ -29,6 +29,7 @@ typedef struct rondo__fs_call {
     int fd, fd2;
     int flags;
     uint32_t mode;
+    bool learn;  /* known.h */
     void *state; /* the operation's own: what it needs from one step to the next, or brings */
     union {
         struct { /* of reads and writes: one buffer, or so many parts (rondo__fs_part()) */
@@ -79,6 +80,8 @@ typedef struct rondo__fs_op {
      * result (RONDO_ECANCELED: run() never ran): an open fd is to be closed, say. May be NULL. */
     void (*end)(rondo__fs_call *call, int64_t result, bool told);
     unsigned needs;
+    /* What trying `cached` takes of RONDO_BUDGET_cached_files, besides 1. */
+    unsigned cost;
 } rondo__fs_op;
 
 /* Checks the arguments, copies what call points to except buffers, and sends it to the fs lane (or

@@ -134,8 +134,7 @@ int rondo__open_name_cached(int directory, const char *path, int flags) {
     if (atomic_load_explicit(&missing, memory_order_relaxed)) return RONDO_EAGAIN;
     int fd = open_how(directory, path, flags | O_PATH, 0, RESOLVE_CACHED);
     switch (fd) {
-    case RONDO_ENOENT:
-    case RONDO_ENOTDIR: return fd;
+    case RONDO_ENOENT: return fd;
     case RONDO_EINVAL: /* before Linux 5.12, and 5.6; and a sandbox */
     case RONDO_ENOSYS:
     case RONDO_EPERM: atomic_store(&missing, true); return RONDO_EAGAIN;

@@ -25,7 +25,7 @@ rondo__beneath rondo__beneath_best(int directory);
 int rondo__open_beneath_cached(int directory, const char *path, int flags);
 
 /* openat(2) with O_PATH, which opens nothing but the name, from the caches only: RONDO_EAGAIN when a
- * worker must be asked. RONDO_ENOENT and RONDO_ENOTDIR are final. */
+ * worker must be asked. RONDO_ENOENT is final. */
 int rondo__open_name_cached(int directory, const char *path, int flags);
 
 /* Whether a file system (statfs(2), f_type) is the kernel's alone: names and attributes that it has

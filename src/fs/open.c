@@ -10,13 +10,20 @@
 #include <unistd.h>
 
 #include "fs/call.h"
+#include "fs/known.h"
 #include "fs/lookup.h"
 
 /* ---- open ---- */
 
-static int64_t run_open(rondo__fs_call *call) {
+static int64_t open_named(const rondo__fs_call *call) {
     /* Opening a FIFO waits, and can be interrupted. */
     RONDO__FS_RETURN(openat(call->fd, call->path, call->flags | O_CLOEXEC, (mode_t)call->mode));
+}
+
+static int64_t run_open(rondo__fs_call *call) {
+    int64_t fd = open_named(call);
+    if (fd >= 0 && call->learn) rondo__learn_mount((int)fd);
+    return fd;
 }
 
 static void end_open(rondo__fs_call *call, int64_t result, bool told) {
@@ -24,10 +31,14 @@ static void end_open(rondo__fs_call *call, int64_t result, bool told) {
     if (!told && result >= 0) close((int)result);
 }
 
+/* To the loop a cached open is dearer than handing it to a worker: alone it is faster, but of many at
+ * a time the workers do most, on other cores. */
 static const rondo__fs_op open_op = {.event = {"fs.open", rondo__fs_thunk},
                                      .run = run_open,
+                                     .cached = rondo__known_open,
                                      .end = end_open,
-                                     .needs = RONDO__FS_PATH};
+                                     .needs = RONDO__FS_PATH,
+                                     .cost = 15};
 
 int rondo_fs_openat(rondo_loop *loop, int dir_fd, const char *path, int flags, uint32_t mode,
                     rondo_job **ret_job, rondo_fs_cb cb, void *arg) {

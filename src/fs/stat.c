@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "fs/known.h"
 #include "fs/stat.h"
 
 static rondo_file_type type_of(unsigned mode) {
@@ -34,7 +35,7 @@ static int64_t time_ns(const struct statx_timestamp *time) {
     return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
 }
 
-static void convert(const struct statx *from, rondo_stat *ret_stat) {
+void rondo__fs_stat_convert(const struct statx *from, rondo_stat *ret_stat) {
     bool has_btime = (from->stx_mask & STATX_BTIME) != 0;
     *ret_stat = (rondo_stat){
         .type = type_of(from->stx_mode),
@@ -58,21 +59,26 @@ int rondo__fs_statx(int fd, const char *path, int flags, rondo_stat *ret_stat) {
     struct statx st;
     int error;
     do { /* network file systems can be interrupted */
-        error = statx(fd, path, flags, STATX_BASIC_STATS | STATX_BTIME, &st);
+        error = statx(fd, path, flags, RONDO__FS_STATX_MASK, &st);
     } while (error < 0 && errno == EINTR);
     if (error < 0) return rondo_error_from_errno(errno);
-    convert(&st, ret_stat);
+    rondo__fs_stat_convert(&st, ret_stat);
     return 0;
 }
 
 /* call->flags are those of statx(2). */
 static int64_t run_stat(rondo__fs_call *call) {
-    return rondo__fs_statx(call->fd, call->path, call->flags, &call->stat);
+    int error = rondo__fs_statx(call->fd, call->path, call->flags, &call->stat);
+    if (error == 0 && call->learn)
+        rondo__learn_mount_of(call->fd, call->path, !(call->flags & AT_SYMLINK_NOFOLLOW));
+    return error;
 }
 
 static int64_t run_fstat(rondo__fs_call *call) {
     if (call->fd < 0) return RONDO_EBADF; /* AT_FDCWD would be the current directory */
-    return rondo__fs_statx(call->fd, "", AT_EMPTY_PATH, &call->stat);
+    int error = rondo__fs_statx(call->fd, "", AT_EMPTY_PATH, &call->stat);
+    if (error == 0 && call->learn) rondo__learn_mount(call->fd);
+    return error;
 }
 
 static void stat_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
@@ -83,12 +89,17 @@ static void stat_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, voi
                            answer->result < 0 ? NULL : &answer->call.stat, arg);
 }
 
-static const rondo__fs_op stat_op = {
-    .event = {"fs.stat", stat_thunk}, .run = run_stat, .needs = RONDO__FS_PATH};
-static const rondo__fs_op fstat_op = {.event = {"fs.fstat", stat_thunk}, .run = run_fstat};
+static const rondo__fs_op stat_op = {.event = {"fs.stat", stat_thunk},
+                                     .run = run_stat,
+                                     .cached = rondo__known_stat,
+                                     .needs = RONDO__FS_PATH};
+static const rondo__fs_op fstat_op = {
+    .event = {"fs.fstat", stat_thunk}, .run = run_fstat, .cached = rondo__known_fstat};
 
-static const rondo__fs_op lstat_op = {
-    .event = {"fs.lstat", stat_thunk}, .run = run_stat, .needs = RONDO__FS_PATH};
+static const rondo__fs_op lstat_op = {.event = {"fs.lstat", stat_thunk},
+                                      .run = run_stat,
+                                      .cached = rondo__known_stat,
+                                      .needs = RONDO__FS_PATH};
 
 static int stat_now(const rondo__fs_op *op, rondo__fs_call *call, rondo_stat *ret_stat) {
     int64_t result = ret_stat ? rondo__fs_now(op, call) : RONDO_EINVAL;

@@ -207,6 +207,13 @@ void rondo__uncaught(rondo_loop *loop, rondo_handle *handle, int error, const ch
 
 void rondo__count_unheard(rondo_loop *loop) { loop->metrics.unheard_errors++; }
 
+void rondo__count_cached(rondo_loop *loop, bool done) {
+    if (done)
+        loop->metrics.cached_files++;
+    else
+        loop->metrics.missed_files++;
+}
+
 void rondo_loop_on_uncaught(rondo_loop *loop, rondo_uncaught_cb cb, void *arg) {
     RONDO__CHECK_LOOP(loop);
     loop->uncaught = cb;

@@ -36,6 +36,8 @@ void rondo__uncaught(rondo_loop *loop, rondo_handle *handle, int error, const ch
 
 /* Counts an error that nobody listened for and that must not reach the uncaught handler. */
 void rondo__count_unheard(rondo_loop *loop);
+/* A file operation was tried from the kernel's caches. */
+void rondo__count_cached(rondo_loop *loop, bool done);
 
 /* Defines PREFIX_on_EVENT, _once_ and _off_ for a slot in an array `on` of the handle's struct. */
 #define RONDO__DEFINE_EVENT(type, prefix, event, callback, kind, index)                        \

@@ -41,11 +41,12 @@ void rondo__at_loop_free(rondo_loop *loop, rondo__at_free *at_free,
 void rondo__at_close_all(rondo_loop *loop, rondo__at_free *node,
                          void (*run)(rondo_loop *, rondo__at_free *));
 
-/* What other rooms keep on the loop, made there at first use: the pool, the shared buffers of
- * streams and of HTTP, the open requests for names, the resolver with its channels, the area that UDP
- * handles receive into. */
+/* What other rooms keep on the loop, made there at first use: the pool, the budget of files, the shared
+ * buffers of streams and of HTTP, the open requests for names, the resolver with its channels, the
+ * area that UDP handles receive into. */
 enum {
     RONDO__PART_POOL,
+    RONDO__PART_FS,
     RONDO__PART_NET,
     RONDO__PART_HTTP,
     RONDO__PART_DNS,

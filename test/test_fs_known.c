@@ -276,6 +276,27 @@ TEST(one_callback_may_try_only_so_many) {
     leave(loop);
 }
 
+TEST(an_open_counts_as_sixteen_tries) {
+    rondo_loop *loop = at_a_known_place();
+    static outcome what[10];
+    CHECK_INT(rondo_loop_set_budget(loop, RONDO_BUDGET_cached_files, 35), 0);
+    for (int i = 0; i < 5; i++)
+        CHECK_INT(rondo_fs_open(loop, "file", O_RDONLY, 0, NULL, note_outcome, &what[i]), 0);
+    CHECK_INT(cached(loop) + missed(loop), 2);
+    for (int i = 5; i < 10; i++)
+        CHECK_INT(rondo_fs_access(loop, "file", F_OK, NULL, note_outcome, &what[i]), 0);
+    stated to[4] = {{.what = {0}}};
+    for (int i = 0; i < 4; i++) CHECK_INT(rondo_fs_stat(loop, "file", NULL, note_stat, &to[i]), 0);
+    CHECK_INT(cached(loop) + missed(loop), 5); /* three were left */
+    run_to_end(loop);
+    for (int i = 0; i < 5; i++) {
+        CHECK(what[i].calls == 1 && what[i].result >= 0);
+        close((int)what[i].result);
+    }
+    for (int i = 5; i < 10; i++) CHECK_OUTCOME(what[i], 0);
+    leave(loop);
+}
+
 /* ---- kernels and sandboxes without it ---- */
 
 static void without(int error) {

@@ -61,6 +61,7 @@ gai_strerror
 getservbyname_r
 sched_getaffinity
 sched_yield
+setpriority
 sysconf
 umask
 isatty
@@ -70,7 +71,7 @@ cfmakeraw
 get(pgrp|sid)
 sig(add|del|empty|fill|is)(set|member)
 sigtimedwait
-pthread_(sigmask|self|join|once|equal|setname_np|atfork|kill)
+pthread_(sigmask|self|join|detach|once|equal|setname_np|atfork|kill)
 pthread_(attr|cond|condattr|mutex|mutexattr)_[a-z]+
 END
 

@@ -72,7 +72,7 @@ static int check(const rondo__fs_op *op, rondo__fs_call *call) {
 /* ---- back ---- */
 
 static void uncount(fs_request *request) {
-    if (!request->counted) return;
+    if (!request->counted || !request->base.loop) return; /* the loop may be gone */
     unsigned *count = rondo__pool_at_position(request->base.loop);
     RONDO_ASSERT(*count > 0);
     --*count;
@@ -94,6 +94,13 @@ static void deliver(rondo_loop *loop, rondo_job *job, int64_t result) {
     rondo__request_free(job); /* first: the callback often starts the next operation */
     rondo__door(loop, NULL, &op->event, cb, &answer, arg);
     if (op->end) op->end(&answer.call, result, true);
+}
+
+/* Abandoned: the worker has the call, so nobody can look at it now. */
+static void tell(rondo_loop *loop, rondo_job *job, int64_t result) {
+    const fs_request *request = (const fs_request *)job;
+    rondo__fs_answer answer = {.result = result};
+    rondo__door(loop, NULL, &request->op->event, request->cb, &answer, request->arg);
 }
 
 static void drop(rondo_job *job) {
@@ -135,8 +142,10 @@ static int new_request(rondo_loop *loop, const rondo__fs_op *op, const rondo__fs
     fs_request *request = (fs_request *)job;
     job->run = run;
     job->deliver = deliver;
+    job->tell = tell;
     job->drop = drop;
     job->keeps_result = true;
+    job->borrows = (op->needs & RONDO__FS_BUFFER) != 0;
     request->op = op;
     request->counted = false;
     request->call = *call;

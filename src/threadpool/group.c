@@ -331,8 +331,10 @@ int rondo_group_work(rondo_group *group, rondo_lane *lane, rondo_work_cb work, r
     if (rondo__handle_closing(&group->base)) return RONDO_ECLOSED;
     if (!work || !done) return RONDO_EINVAL;
     if (!lane && !(lane = rondo_lane_cpu(loop))) return RONDO_ENOMEM;
-    if (lane->pool->loop != loop) return RONDO_EINVAL;
-    if (rondo__pool_is_elsewhere(lane->pool)) return RONDO_ENOTSUP;
+    rondo__pool *pool = rondo__pool_get(loop);
+    if (!pool) return RONDO_ENOMEM;
+    if (lane->crew != pool->crew) return RONDO_EINVAL;
+    if (rondo__pool_is_elsewhere(pool)) return RONDO_ENOTSUP;
     return add(
         group,
         (member){.lane = lane, .begin = RONDO__FN(work), .end = RONDO__FN(done), .arg = arg});

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lanes: bounded queues with threads of their own. Jobs come in and are canceled here; what the
- * threads do with them is in worker.c.
+ * Lanes: bounded queues with threads of their own; their life, settings and figures. Jobs come in by
+ * job.c; what the threads do with them is in worker.c.
  */
 #include "threadpool/pool.h"
 
@@ -15,27 +15,26 @@
 
 #define MAX_THREADS 1024
 #define IDLE_MS 10000
+/* Only what is touched is ever backed by memory, so a thread costs the same with more. Enough for
+ * getaddrinfo() with its plug-ins and for users' own work; the usual 8 MiB of address space times
+ * 1024 threads would be refused under many a limit. */
+#define STACK_BYTES ((size_t)1 << 20)
+#define STACK_BYTES_MIN ((size_t)64 << 10)
 
-static void check_lane(const rondo_lane *lane, const char *function) {
+void rondo__lane_check(const rondo_lane *lane, const char *function) {
     if (RONDO__UNLIKELY(!lane || lane->magic != RONDO__LANE_MAGIC))
         rondo__fatal("%s: %p is not a lane, or its loop was freed", function, (const void *)lane);
-    if (RONDO__UNLIKELY(!rondo__loop_on_thread(lane->pool->loop)))
+    /* Of several loops, any may be asking. */
+    if (atomic_load_explicit(&lane->crew->shared, memory_order_relaxed)) return;
+    if (RONDO__UNLIKELY(!rondo__loop_on_thread(lane->crew->owner)))
         rondo__fatal("%s: the lane '%s' was used from a thread that does not run its loop",
                      function, lane->name);
 }
-#define CHECK_LANE(lane) check_lane((lane), __func__)
+#define CHECK_LANE(lane) rondo__lane_check((lane), __func__)
 
 /* ---- life ---- */
 
-rondo_lane *rondo__lane_find(rondo__pool *pool, const char *name) {
-    for (rondo__list *link = pool->lanes.next; link != &pool->lanes; link = link->next) {
-        rondo_lane *lane = RONDO__OF(link, rondo_lane, link);
-        if (strcmp(lane->name, name) == 0) return lane;
-    }
-    return NULL;
-}
-
-rondo_lane *rondo__lane_make(rondo__pool *pool, const char *name, unsigned threads,
+rondo_lane *rondo__lane_make(rondo__crew *crew, const char *name, unsigned threads,
                              size_t queue_bound) {
     size_t name_size = strlen(name) + 1;
     rondo_lane *lane = rondo__zalloc(sizeof *lane + name_size);
@@ -46,160 +45,117 @@ rondo_lane *rondo__lane_make(rondo__pool *pool, const char *name, unsigned threa
     }
     pthread_mutex_init(&lane->lock, NULL);
     lane->magic = RONDO__LANE_MAGIC;
-    lane->pool = pool;
+    lane->crew = crew;
     lane->limit = threads;
     lane->bound = queue_bound;
     lane->idle_ms = IDLE_MS;
+    lane->stack_bytes = STACK_BYTES;
     memcpy(lane->name, name, name_size);
+    for (int i = 0; i <= RONDO_PRIORITY_high; i++) rondo__list_init(&lane->queue[i]);
     rondo__list_init(&lane->link);
-    rondo__list_init(&lane->queue);
-    rondo__list_init(&lane->active);
     rondo__list_init(&lane->idle);
-    rondo__list_push_back(&pool->lanes, &lane->link);
+    rondo__list_init(&lane->busy);
+    rondo__list_init(&lane->lost);
+    rondo__list_push_back(&crew->lanes, &lane->link);
     return lane;
 }
+
+/* ---- the end of a loop ---- */
+
+void rondo__lane_take_queued(rondo_lane *lane, const rondo__pool *pool, bool all,
+                             rondo__list *ret_jobs) {
+    pthread_mutex_lock(&lane->lock);
+    for (int i = RONDO_PRIORITY_high; i >= 0; i--) {
+        rondo__list *queue = &lane->queue[i];
+        for (rondo__list *link = queue->next, *next; link != queue; link = next) {
+            rondo_job *job = RONDO__OF(link, rondo_job, link);
+            next = link->next;
+            if (job->pool != pool || (job->must_run && !all)) continue;
+            rondo__list_remove(link);
+            lane->queued--;
+            job->state = RONDO__JOB_DONE;
+            lane->done++;
+            rondo__list_push_back(ret_jobs, link);
+        }
+    }
+    pthread_mutex_unlock(&lane->lock);
+}
+
+/* The thread that runs it is on its own from now on. */
+static void orphan(rondo_job *job) {
+    rondo__extras *extras = atomic_load(&job->extras);
+    if (job->deliver && !job->weak) rondo__loop_release(job->loop); /* nobody was told yet */
+    if (job->untie) job->untie(job);
+    if (extras) rondo__extras_quiet(extras);
+    rondo__list_remove(&job->link); /* pool->ready */
+    job->pool = NULL;
+    job->loop = NULL;
+}
+
+void rondo__lane_hurry(rondo_lane *lane, rondo__pool *pool) {
+    pthread_mutex_lock(&lane->lock);
+    for (rondo__list *link = lane->busy.next, *next; link != &lane->busy; link = next) {
+        rondo__worker *worker = RONDO__OF(link, rondo__worker, link);
+        next = link->next;
+        if (worker->pool != pool || !worker->job) continue;
+        if (worker->job->untie && rondo__job_lose(lane, worker, RONDO_ECANCELED)) continue;
+        atomic_store(&worker->job->cancel, RONDO_ECANCELED);
+    }
+    for (rondo__list *link = lane->lost.next; link != &lane->lost; link = link->next) {
+        rondo_job *job = RONDO__OF(link, rondo__worker, link)->job;
+        if (job && job->pool == pool) orphan(job);
+    }
+    pthread_mutex_unlock(&lane->lock);
+}
+
+static bool is_busy_for(const rondo_lane *lane, const rondo__pool *pool) {
+    for (rondo__list *link = lane->busy.next; link != &lane->busy; link = link->next)
+        if (RONDO__OF(link, rondo__worker, link)->pool == pool) return true;
+    return false;
+}
+
+void rondo__lane_wait(rondo_lane *lane, const rondo__pool *pool) {
+    pthread_mutex_lock(&lane->lock);
+    lane->waiters++;
+    while (is_busy_for(lane, pool)) pthread_cond_wait(&lane->gone, &lane->lock);
+    lane->waiters--;
+    pthread_mutex_unlock(&lane->lock);
+}
+
+/* ---- the end of the last loop ---- */
 
 void rondo__lane_end(rondo_lane *lane) {
     pthread_mutex_lock(&lane->lock);
     lane->ending = true;
-    for (rondo__list *link = lane->active.next; link != &lane->active; link = link->next)
-        atomic_store(&RONDO__OF(link, rondo_job, link)->cancel, RONDO_ECANCELED);
     rondo__worker_wake_all(lane);
     pthread_mutex_unlock(&lane->lock);
 }
 
-void rondo__lane_free(rondo_lane *lane) {
+void rondo__lane_join(rondo_lane *lane) {
     pthread_mutex_lock(&lane->lock);
+    lane->waiters++;
     while (lane->threads > 0) pthread_cond_wait(&lane->gone, &lane->lock);
-    RONDO_ASSERT(rondo__list_empty(&lane->queue) && rondo__list_empty(&lane->active));
+    lane->waiters--;
+    RONDO_ASSERT(lane->queued == 0 && rondo__list_empty(&lane->busy));
     RONDO_ASSERT(rondo__list_empty(&lane->idle) && lane->running == 0 && lane->waking == 0);
     pthread_mutex_unlock(&lane->lock);
     if (lane->has_left) pthread_join(lane->left, NULL);
-    rondo__list_remove(&lane->link);
+}
+
+void rondo__lane_free(rondo_lane *lane) {
+    RONDO_ASSERT(lane->threads == 0 && rondo__list_empty(&lane->lost));
     pthread_cond_destroy(&lane->gone);
     pthread_mutex_destroy(&lane->lock);
     *(volatile uint32_t *)&lane->magic = 0;
     rondo__free(lane);
 }
 
-/* ---- jobs ---- */
-
-/* Jobs that a free thread will take do not count as waiting, so that what is refused depends on the
- * jobs and not on how fast threads start. */
-static bool is_full(const rondo_lane *lane) {
-    unsigned free_threads = lane->limit > lane->running ? lane->limit - lane->running : 0;
-    return lane->queued >= lane->bound && lane->queued - lane->bound >= free_threads;
-}
-
-static void unqueue(rondo_lane *lane, rondo_job *job) {
-    RONDO_ASSERT(job->state == RONDO__JOB_QUEUED && lane->queued > 0);
-    rondo__list_remove(&job->link);
-    lane->queued--;
-}
-
-/* Queues the job; false when there is no thread to take it, and none can be started. */
-static bool enqueue(rondo_lane *lane, rondo_job *job) {
-    job->result = RONDO_ECANCELED;
-    job->state = RONDO__JOB_QUEUED;
-    rondo__list_push_back(&lane->queue, &job->link);
-    lane->queued++;
-    rondo__worker_wake(lane);
-    if (rondo__worker_start(lane) || lane->threads > 0 || job->state != RONDO__JOB_QUEUED)
-        return true;
-    unqueue(lane, job);
-    return false;
-}
-
-int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always) {
-    CHECK_LANE(lane);
-    RONDO_ASSERT(job->run && job->deliver && job->state == RONDO__JOB_NEW);
-    rondo__pool *pool = lane->pool;
-    if (rondo__pool_is_elsewhere(pool)) return RONDO_ENOTSUP;
-    job->must_run = always;
-    job->lane = lane;
-    job->loop = pool->loop;
-    job->era = pool->era;
-    pthread_mutex_lock(&lane->lock);
-    bool ok = (always || !is_full(lane)) && enqueue(lane, job);
-    if (!ok) {
-        job->state = RONDO__JOB_NEW;
-        lane->refused++;
-    }
-    pthread_mutex_unlock(&lane->lock);
-    if (!ok) return RONDO_EAGAIN;
-    if (!job->weak) rondo__loop_hold(pool->loop);
-    return 0;
-}
-
-int rondo__job_again(rondo_job *job) {
-    rondo_lane *lane = job->lane;
-    CHECK_LANE(lane);
-    RONDO_ASSERT(job->steps && job->state == RONDO__JOB_DONE);
-    if (rondo__pool_is_elsewhere(lane->pool)) return RONDO_ENOTSUP;
-    int asked = atomic_load(&job->cancel);
-    if (asked != 0) return asked;
-    if (job->era != lane->pool->era) return RONDO_ECANCELED;
-    pthread_mutex_lock(&lane->lock);
-    bool ok = enqueue(lane, job);
-    if (!ok) {
-        job->state = RONDO__JOB_DONE;
-        lane->refused++;
-    }
-    pthread_mutex_unlock(&lane->lock);
-    if (!ok) return RONDO_EAGAIN;
-    if (!job->weak) rondo__loop_hold(lane->pool->loop);
-    return 0;
-}
-
-int rondo_job_cancel(rondo_job *job) {
-    if (RONDO__UNLIKELY(!job || !job->deliver))
-        rondo__fatal("rondo_job_cancel: %p is no job; one is gone when its callback runs",
-                     (void *)job);
-    rondo_lane *lane = job->lane;
-    if (!lane) return RONDO_ENOENT; /* done without a worker */
-    CHECK_LANE(lane);
-    if (rondo__pool_is_elsewhere(lane->pool)) return RONDO_ENOTSUP;
-    int result = RONDO_ENOENT;
-    rondo__list canceled;
-    rondo__list_init(&canceled);
-    pthread_mutex_lock(&lane->lock);
-    if (job->state == RONDO__JOB_QUEUED) {
-        unqueue(lane, job);
-        job->state = RONDO__JOB_DONE;
-        atomic_store(&job->cancel, RONDO_ECANCELED);
-        lane->done++;
-        rondo__list_push_back(&canceled, &job->link);
-        result = 0;
-    } else if (job->state == RONDO__JOB_RUNNING || (job->steps && !atomic_load(&job->cancel))) {
-        atomic_store(&job->cancel,
-                     RONDO_ECANCELED); /* one of the steps may have ended: the last? */
-        result = RONDO_EBUSY;
-    }
-    pthread_mutex_unlock(&lane->lock);
-    rondo__pool_push_ready(lane->pool, &canceled);
-    return result;
-}
-
-void rondo__lane_take_queued(rondo_lane *lane, bool all, rondo__list *ret_jobs) {
-    pthread_mutex_lock(&lane->lock);
-    for (rondo__list *link = lane->queue.next, *next; link != &lane->queue; link = next) {
-        rondo_job *job = RONDO__OF(link, rondo_job, link);
-        next = link->next;
-        if (job->must_run && !all) continue;
-        unqueue(lane, job);
-        job->state = RONDO__JOB_DONE;
-        lane->done++;
-        rondo__list_push_back(ret_jobs, link);
-    }
-    pthread_mutex_unlock(&lane->lock);
-}
-
-/* ---- settings and figures ---- */
+/* ---- settings ---- */
 
 int rondo_lane_resize(rondo_lane *lane, unsigned threads, size_t queue_bound) {
     CHECK_LANE(lane);
     if (threads == 0 || threads > MAX_THREADS || queue_bound == 0) return RONDO_EINVAL;
-    if (rondo__pool_is_elsewhere(lane->pool)) return RONDO_ENOTSUP;
+    if (rondo__crew_is_elsewhere(lane->crew)) return RONDO_ENOTSUP;
     pthread_mutex_lock(&lane->lock);
     bool fewer = threads < lane->limit;
     lane->limit = threads;
@@ -215,60 +171,58 @@ int rondo_lane_resize(rondo_lane *lane, unsigned threads, size_t queue_bound) {
 
 void rondo_lane_set_idle_ms(rondo_lane *lane, uint64_t idle_ms) {
     CHECK_LANE(lane);
-    if (rondo__pool_is_elsewhere(lane->pool)) return;
+    if (rondo__crew_is_elsewhere(lane->crew)) return;
     pthread_mutex_lock(&lane->lock);
     lane->idle_ms = idle_ms;
     rondo__worker_wake_all(lane); /* those that wait take the new time */
     pthread_mutex_unlock(&lane->lock);
 }
 
+int rondo_lane_set_stack(rondo_lane *lane, size_t stack_bytes) {
+    CHECK_LANE(lane);
+    if (stack_bytes < STACK_BYTES_MIN) return RONDO_EINVAL;
+    if (rondo__crew_is_elsewhere(lane->crew)) return RONDO_ENOTSUP;
+    pthread_mutex_lock(&lane->lock);
+    lane->stack_bytes = stack_bytes;
+    pthread_mutex_unlock(&lane->lock);
+    return 0;
+}
+
+int rondo_lane_set_nice(rondo_lane *lane, int nice) {
+    CHECK_LANE(lane);
+    if (nice < -20 || nice > 19) return RONDO_EINVAL;
+    if (rondo__crew_is_elsewhere(lane->crew)) return RONDO_ENOTSUP;
+    pthread_mutex_lock(&lane->lock);
+    lane->nice = nice;
+    lane->nice_set = true;
+    pthread_mutex_unlock(&lane->lock);
+    return 0;
+}
+
+/* ---- figures ---- */
+
+void rondo_lane_measure(rondo_lane *lane, bool on) {
+    CHECK_LANE(lane);
+    if (rondo__crew_is_elsewhere(lane->crew)) return;
+    pthread_mutex_lock(&lane->lock);
+    lane->measured = on;
+    pthread_mutex_unlock(&lane->lock);
+}
+
 void rondo_lane_get_figures(rondo_lane *lane, rondo_lane_figures *ret_figures) {
     CHECK_LANE(lane);
     rondo_lane_figures figures = {0};
-    if (!rondo__pool_is_elsewhere(lane->pool)) {
+    if (!rondo__crew_is_elsewhere(lane->crew)) {
         pthread_mutex_lock(&lane->lock);
-        figures.threads = lane->threads;
-        figures.running = lane->running;
+        figures.threads = lane->threads + lane->lost_count;
+        figures.running = lane->running + lane->lost_count;
+        figures.abandoned = lane->lost_count;
         figures.queued = lane->queued;
         figures.done = lane->done;
         figures.refused = lane->refused;
+        memcpy(figures.waited_us, lane->waited_us, sizeof figures.waited_us);
+        memcpy(figures.ran_us, lane->ran_us, sizeof figures.ran_us);
         pthread_mutex_unlock(&lane->lock);
     }
     *ret_figures = figures;
 }
-
-int rondo_lane_new(rondo_loop *loop, const char *name, unsigned threads, size_t queue_bound,
-                   rondo_lane **ret_lane) {
-    RONDO_ASSERT(ret_lane);
-    if (!name || !*name || threads == 0 || threads > MAX_THREADS || queue_bound == 0)
-        return RONDO_EINVAL;
-    rondo__pool *pool = rondo__pool_get(loop);
-    if (!pool) return RONDO_ENOMEM;
-#define RETURN_IF_TAKEN(lane, lane_threads, bound, what) \
-    if (strcmp(name, #lane) == 0) return RONDO_EEXIST;
-    RONDO_LANES(RETURN_IF_TAKEN)
-#undef RETURN_IF_TAKEN
-    if (rondo__lane_find(pool, name)) return RONDO_EEXIST;
-    rondo_lane *lane = rondo__lane_make(pool, name, threads, queue_bound);
-    if (!lane) return RONDO_ENOMEM;
-    *ret_lane = lane;
-    return 0;
-}
-
-static rondo_lane *built_in(rondo_loop *loop, unsigned index, const char *name, unsigned threads,
-                            size_t bound) {
-    rondo__pool *pool = rondo__pool_get(loop);
-    if (!pool) return NULL;
-    if (!pool->built_in[index]) {
-        if (threads == 0) threads = rondo__thread_cores();
-        if (threads > MAX_THREADS) threads = MAX_THREADS;
-        pool->built_in[index] = rondo__lane_make(pool, name, threads, bound);
-    }
-    return pool->built_in[index];
-}
-
-#define BUILT_IN(name, threads, bound, what)                                \
-    rondo_lane *rondo_lane_##name(rondo_loop *loop) {                       \
-        return built_in(loop, RONDO__LANE_##name, #name, (threads), bound); \
-    }
-RONDO_LANES(BUILT_IN)

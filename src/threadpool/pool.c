@@ -15,7 +15,9 @@
 #include "loop/memory.h"
 #include "threadpool/thread.h"
 
-bool rondo__pool_is_elsewhere(const rondo__pool *pool) { return pool->forks != rondo__forks(); }
+bool rondo__pool_is_elsewhere(const rondo__pool *pool) {
+    return rondo__crew_is_elsewhere(pool->crew);
+}
 
 /* ---- completions ---- */
 
@@ -30,10 +32,17 @@ bool rondo__pool_push_done(rondo__pool *pool, rondo_job *job) {
 
 /* Takes the whole stack at once and turns it around. */
 static void take_done(rondo__pool *pool, rondo__list *ret_jobs) {
-    rondo_job *job = atomic_exchange(&pool->done, NULL);
+    rondo_job *job = atomic_exchange(&pool->done, NULL), *older;
     rondo__list taken;
     rondo__list_init(&taken);
-    for (; job; job = job->older) rondo__list_push_front(&taken, &job->link);
+    for (; job; job = older) {
+        older = job->older;
+        if (job->abandoned && job->deliver) {
+            job->returned = true; /* before its callback: it is in `ready` */
+        } else {
+            rondo__list_push_front(&taken, &job->link);
+        }
+    }
     rondo__list_splice_back(ret_jobs, &taken);
 }
 
@@ -50,15 +59,46 @@ static void refill_budget(rondo__pool *pool) {
     pool->budget = rondo_loop_budget(pool->loop, RONDO_BUDGET_completions);
 }
 
+/* The callback of an abandoned job, or its end when the thread is back after that. */
+static void deliver_abandoned(rondo__pool *pool, rondo_job *job) {
+    if (job->deliver) {
+        job->deliver = NULL; /* canceling it from now on is found out */
+        if (!job->weak) rondo__loop_release(pool->loop);
+        job->tell(pool->loop, job, atomic_load(&job->cancel));
+        if (!job->returned) return;
+    }
+    rondo__job_dispose(pool->loop, job);
+}
+
+/* With a timeout, progress or release, which end after the callback, unless the job goes on. */
+static void deliver_with_extras(rondo__pool *pool, rondo_job *job, rondo__extras *extras) {
+    pool->delivering = extras;
+    job->deliver(pool->loop, job, job->result);
+    if (pool->delivering) rondo__extras_end(pool->loop, extras);
+    pool->delivering = NULL;
+}
+
+static void deliver_job(rondo__pool *pool, rondo_job *job) {
+    if (RONDO__UNLIKELY(job->abandoned)) {
+        deliver_abandoned(pool, job);
+        return;
+    }
+    RONDO_ASSERT(job->state == RONDO__JOB_DONE);
+    if (!job->weak) rondo__loop_release(pool->loop);
+    rondo__extras *extras = atomic_load_explicit(&job->extras, memory_order_relaxed);
+    if (RONDO__UNLIKELY(extras != NULL)) {
+        deliver_with_extras(pool, job, extras);
+    } else {
+        job->deliver(pool->loop, job, job->result);
+    }
+}
+
 /* Calls back for the jobs of `batch`, up to the budget; the rest goes to the front of `ready`. */
 static void deliver(rondo__pool *pool, rondo__list *batch) {
     refill_budget(pool);
     while (pool->budget > 0 && !rondo__list_empty(batch)) {
-        rondo_job *job = RONDO__OF(rondo__list_pop_front(batch), rondo_job, link);
-        RONDO_ASSERT(job->state == RONDO__JOB_DONE);
         pool->budget--;
-        if (!job->weak) rondo__loop_release(pool->loop);
-        job->deliver(pool->loop, job, job->result);
+        deliver_job(pool, RONDO__OF(rondo__list_pop_front(batch), rondo_job, link));
     }
     rondo__list_splice_back(batch, &pool->ready); /* added by the callbacks just now */
     rondo__pool_push_ready(pool, batch);
@@ -70,6 +110,7 @@ static void on_done(rondo_loop *loop, rondo__source *source) {
     (void)loop;
     rondo__list_init(&batch);
     take_done(pool, &batch);
+    rondo__pool_tell_reports(pool); /* of jobs that have ended, too: before they are delivered */
     if (rondo__list_empty(&pool->ready)) {
         deliver(pool, &batch);
     } else {
@@ -93,6 +134,7 @@ void rondo__job_complete(rondo_loop *loop, rondo_job *job, int64_t result) {
     job->state = RONDO__JOB_DONE;
     job->lane = NULL;
     job->loop = loop;
+    job->pool = pool;
     job->result = result;
     rondo__list_init(&jobs);
     rondo__list_push_back(&jobs, &job->link);
@@ -115,16 +157,16 @@ int rondo__request_new(rondo_loop *loop, size_t size, rondo_job **ret_job) {
         job = rondo__alloc(recycled ? RONDO__REQUEST_BYTES : size);
         if (!job) return RONDO_ENOMEM;
     }
-    *job = (rondo_job){.loop = loop, .recycled = recycled, .state = RONDO__JOB_NEW};
+    *job = (rondo_job){.loop = loop, .pool = pool, .recycled = recycled, .state = RONDO__JOB_NEW};
     *ret_job = job;
     return 0;
 }
 
 void rondo__request_free(rondo_job *job) {
-    rondo__pool *pool = rondo__loop_part(job->loop, RONDO__PART_POOL);
+    rondo__pool *pool = job->pool; /* NULL: its loop is gone */
     RONDO_ASSERT(job->state == RONDO__JOB_NEW || job->state == RONDO__JOB_DONE);
     job->deliver = NULL; /* canceling it from now on is found out */
-    if (!job->recycled || pool->free_count >= RONDO__REQUESTS_KEPT) {
+    if (!job->recycled || !pool || pool->free_count >= RONDO__REQUESTS_KEPT) {
         rondo__free(job);
         return;
     }
@@ -144,12 +186,8 @@ unsigned *rondo__pool_at_position(rondo_loop *loop) {
 static void drop_jobs(rondo__pool *pool, rondo__list *jobs) {
     for (rondo__list *link; (link = rondo__list_pop_front(jobs));) {
         rondo_job *job = RONDO__OF(link, rondo_job, link);
-        if (!job->weak) rondo__loop_release(pool->loop);
-        if (job->drop) {
-            job->drop(job);
-        } else {
-            rondo__free(job);
-        }
+        if (!job->weak && job->deliver) rondo__loop_release(pool->loop);
+        rondo__job_dispose(pool->loop, job);
     }
 }
 
@@ -160,9 +198,21 @@ static void on_close_all(rondo_loop *loop, rondo__at_free *hook) {
     if (rondo__pool_is_elsewhere(pool)) return;
     pool->era++;
     rondo__list_init(&jobs);
-    for (rondo__list *link = pool->lanes.next; link != &pool->lanes; link = link->next)
-        rondo__lane_take_queued(RONDO__OF(link, rondo_lane, link), false, &jobs);
+    for (rondo_lane *lane = NULL; (lane = rondo__crew_next(pool->crew, lane));)
+        rondo__lane_take_queued(lane, pool, false, &jobs);
     rondo__pool_push_ready(pool, &jobs);
+}
+
+static void free_memory(rondo__pool *pool) {
+    for (rondo_job *job; (job = pool->free_requests);) {
+        pool->free_requests = job->older;
+        rondo__free(job);
+    }
+    for (rondo__extras *extras; (extras = pool->free_extras);) {
+        pool->free_extras = extras->older;
+        rondo__free(extras);
+    }
+    rondo__free(pool);
 }
 
 static void on_loop_free(rondo_loop *loop, rondo__at_free *hook) {
@@ -174,40 +224,43 @@ static void on_loop_free(rondo_loop *loop, rondo__at_free *hook) {
      * at is in pieces. Nothing of it can be given back. */
     if (rondo__pool_is_elsewhere(pool)) return;
     rondo__list_init(&jobs);
+    for (rondo_lane *lane = NULL; (lane = rondo__crew_next(pool->crew, lane));)
+        rondo__lane_hurry(lane, pool); /* first: those that nobody waits for leave `ready` */
     rondo__list_splice_back(&jobs, &pool->ready);
-    for (rondo__list *link = pool->lanes.next; link != &pool->lanes; link = link->next) {
-        rondo__lane_take_queued(RONDO__OF(link, rondo_lane, link), true, &jobs);
-        rondo__lane_end(RONDO__OF(link, rondo_lane, link));
-    }
-    while (!rondo__list_empty(&pool->lanes))
-        rondo__lane_free(RONDO__OF(pool->lanes.next, rondo_lane, link));
+    for (rondo_lane *lane = NULL; (lane = rondo__crew_next(pool->crew, lane));)
+        rondo__lane_take_queued(lane, pool, true, &jobs);
+    for (rondo_lane *lane = NULL; (lane = rondo__crew_next(pool->crew, lane));)
+        rondo__lane_wait(lane, pool);
+    rondo__list_splice_back(&jobs, &pool->ready);
     take_done(pool, &jobs);
     drop_jobs(pool, &jobs);
-    for (rondo_job *job; (job = pool->free_requests);) {
-        pool->free_requests = job->older;
-        rondo__free(job);
-    }
     rondo__loop_set_part(loop, RONDO__PART_POOL, NULL);
-    rondo__free(pool);
+    rondo__crew_leave(pool->crew);
+    free_memory(pool);
 }
 
-rondo__pool *rondo__pool_get(rondo_loop *loop) {
-    rondo__loop_check(loop, "the pool");
-    rondo__pool *pool = rondo__loop_part(loop, RONDO__PART_POOL);
-    if (pool) return pool;
-    pool = rondo__zalloc(sizeof *pool);
-    if (!pool || !rondo__count_forks()) {
+rondo__pool *rondo__pool_new(rondo_loop *loop, rondo__crew *crew) {
+    rondo__pool *pool = rondo__zalloc(sizeof *pool);
+    if (!pool) return NULL;
+    pool->crew = crew ? crew : rondo__crew_new(loop);
+    if (!pool->crew) {
         rondo__free(pool);
         return NULL;
     }
+    if (crew) rondo__crew_join(crew);
     pool->loop = loop;
-    pool->forks = rondo__forks();
-    rondo__list_init(&pool->lanes);
     rondo__list_init(&pool->ready);
+    rondo__list_init(&pool->reports);
     rondo__task_init(&pool->more, on_pending);
     rondo__source_add(loop, &pool->source, on_done);
     rondo__at_loop_free(loop, &pool->at_free, on_loop_free);
     rondo__at_close_all(loop, &pool->at_close_all, on_close_all);
     rondo__loop_set_part(loop, RONDO__PART_POOL, pool);
     return pool;
+}
+
+rondo__pool *rondo__pool_get(rondo_loop *loop) {
+    rondo__loop_check(loop, "the pool");
+    rondo__pool *pool = rondo__loop_part(loop, RONDO__PART_POOL);
+    return pool ? pool : rondo__pool_new(loop, NULL);
 }

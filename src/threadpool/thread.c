@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads as the system offers them. What only Linux has stands here: the names of threads and the
- * set of cores that a process may use.
+ * Threads as the system offers them. What only Linux has stands here: the names of threads, a
+ * nice level of each, and the set of cores that a process may use.
  */
 #define _GNU_SOURCE /* pthread_setname_np, sched_getaffinity */
 #include "threadpool/thread.h"
@@ -11,15 +11,11 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "loop/assert.h"
-
-/* Only what is touched is ever backed by memory, so a thread costs the same with more. Enough for
- * getaddrinfo() with its plug-ins and for users' own work; the usual 8 MiB of address space times
- * 1024 threads would be refused under many a limit. */
-#define STACK_BYTES ((size_t)1 << 20)
 
 /* A handler that runs on a worker surprises everybody, and what it interrupts there would be an
  * EINTR in the user's work: signals for the process go to threads of the user. The ones that a
@@ -30,11 +26,13 @@ static void worker_mask(sigset_t *mask) {
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(mask, faults[i]);
 }
 
-bool rondo__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg) {
+bool rondo__thread_start(pthread_t *ret_thread, size_t stack_bytes, void *(*run)(void *),
+                         void *arg) {
     pthread_attr_t attr;
     sigset_t mask, before;
-    if (pthread_attr_init(&attr) != 0) return false;
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (stack_bytes > SIZE_MAX - page || pthread_attr_init(&attr) != 0) return false;
+    pthread_attr_setstacksize(&attr, (stack_bytes + page - 1) / page * page);
     worker_mask(&mask);
     /* Inherited, so that there is no moment without. */
     pthread_sigmask(SIG_SETMASK, &mask, &before);
@@ -48,6 +46,11 @@ void rondo__thread_set_name(const char *name) {
     char cut[16]; /* 15 bytes and the NUL is what the kernel keeps */
     snprintf(cut, sizeof cut, "%s", name);
     pthread_setname_np(pthread_self(), cut);
+}
+
+void rondo__thread_set_nice(int nice) {
+    /* 0 is the caller: on Linux that is the thread, not the process (setpriority(2), NOTES). */
+    (void)setpriority(PRIO_PROCESS, 0, nice);
 }
 
 unsigned rondo__thread_cores(void) {
@@ -77,10 +80,14 @@ bool rondo__cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_
     return error == 0;
 }
 
-uint64_t rondo__deadline_ns(uint64_t delay_ms) {
+uint64_t rondo__monotonic_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t rondo__deadline_ns(uint64_t delay_ms) {
+    uint64_t now_ns = rondo__monotonic_ns();
     return delay_ms < (UINT64_MAX - now_ns) / 1000000 ? now_ns + delay_ms * 1000000 : UINT64_MAX;
 }
 

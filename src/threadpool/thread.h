@@ -7,10 +7,15 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* Starts a thread with a 1 MiB stack and signals blocked. False when the system refuses. */
-bool rondo__thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg);
+/* Starts a thread with so much stack, in whole pages, and signals blocked. False when the system
+ * refuses. */
+bool rondo__thread_start(pthread_t *ret_thread, size_t stack_bytes, void *(*run)(void *),
+                         void *arg);
+/* Sets the nice level of the calling thread alone; one that the system refuses is ignored. */
+void rondo__thread_set_nice(int nice);
 /* Names the calling thread for ps, top and gdb; cut to what the system allows. */
 void rondo__thread_set_name(const char *name);
 /* How many cores this process may use, at least 1. */
@@ -20,7 +25,9 @@ unsigned rondo__thread_cores(void);
 bool rondo__cond_init(pthread_cond_t *cond);
 /* UINT64_MAX waits for ever. Returns false when the time is over. */
 bool rondo__cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns);
-/* The time delay_ms from now by the clock of rondo__cond_wait_until(); cut to UINT64_MAX. */
+/* The time by the clock of rondo__cond_wait_until(). */
+uint64_t rondo__monotonic_ns(void);
+/* The time delay_ms from now; cut to UINT64_MAX. */
 uint64_t rondo__deadline_ns(uint64_t delay_ms);
 
 /* From the first rondo__count_forks() on, rondo__forks() says how many forks lead to this process:

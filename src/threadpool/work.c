@@ -37,18 +37,28 @@ static void deliver_work(rondo_loop *loop, rondo_job *job, int64_t result) {
     rondo__door(loop, NULL, &done_event, RONDO__FN(done), &result, arg);
 }
 
+static void tell_work(rondo_loop *loop, rondo_job *job, int64_t result) {
+    work *request = (work *)job;
+    rondo__door(loop, NULL, &done_event, RONDO__FN(request->done), &result, request->arg);
+}
+
 int rondo_work_submit(rondo_loop *loop, rondo_lane *lane, rondo_job **ret_job, rondo_work_cb cb,
                       rondo_done_cb done, void *arg) {
     rondo_job *job;
     if (!cb || !done) return RONDO_EINVAL;
     if (!lane && !(lane = rondo_lane_cpu(loop))) return RONDO_ENOMEM;
-    if (lane->pool->loop != loop) return RONDO_EINVAL;
     int error = rondo__request_new(loop, sizeof(work), &job);
     if (error < 0) return error;
+    if (lane->crew != job->pool->crew) {
+        rondo__request_free(job);
+        return RONDO_EINVAL;
+    }
     work *request = (work *)job;
     job->run = run_work;
     job->deliver = deliver_work;
+    job->tell = tell_work;
     job->drop = rondo__request_free;
+    job->borrows = true; /* arg */
     request->work = cb;
     request->done = done;
     request->arg = arg;

@@ -53,41 +53,105 @@ static bool wait_for_work(rondo_lane *lane, rondo__worker *worker) {
     return lane->queued > 0;
 }
 
+static void count(uint64_t *buckets, uint64_t from_ns, uint64_t to_ns) {
+    uint64_t us = to_ns > from_ns ? (to_ns - from_ns) / 1000 : 0;
+    unsigned bucket = us == 0 ? 0 : 64 - (unsigned)__builtin_clzll(us);
+    buckets[bucket < RONDO_LANE_BUCKETS ? bucket : RONDO_LANE_BUCKETS - 1]++;
+}
+
+static void begin(rondo_lane *lane, rondo__worker *worker, rondo_job *job) {
+    RONDO_ASSERT(lane->queued > 0 && job->state == RONDO__JOB_QUEUED);
+    lane->queued--;
+    job->state = RONDO__JOB_RUNNING;
+    worker->job = job;
+    worker->pool = job->pool;
+    worker->since_ns = job->since_ns ? rondo__monotonic_ns() : 0;
+    if (worker->since_ns) count(lane->waited_us, job->since_ns, worker->since_ns);
+    rondo__list_push_back(&lane->busy, &worker->link);
+    lane->running++;
+    if (lane->queued > 0) rondo__worker_wake(lane);
+}
+
+static rondo__list *first_queued(rondo_lane *lane) {
+    for (int i = RONDO_PRIORITY_high; i > 0; i--)
+        if (!rondo__list_empty(&lane->queue[i])) return rondo__list_pop_front(&lane->queue[i]);
+    return rondo__list_pop_front(&lane->queue[0]);
+}
+
 /* The next job to run, or NULL when the thread should end. */
 static rondo_job *take_job(rondo_lane *lane, rondo__worker *worker) {
     while (!lane->ending && lane->threads <= lane->limit) {
-        rondo__list *link = rondo__list_pop_front(&lane->queue);
+        rondo__list *link = first_queued(lane);
         if (link) {
-            rondo_job *job = RONDO__OF(link, rondo_job, link);
-            RONDO_ASSERT(lane->queued > 0 && job->state == RONDO__JOB_QUEUED);
-            lane->queued--;
-            job->state = RONDO__JOB_RUNNING;
-            rondo__list_push_back(&lane->active, &job->link);
-            lane->running++;
-            if (lane->queued > 0) rondo__worker_wake(lane);
-            return job;
+            begin(lane, worker, RONDO__OF(link, rondo_job, link));
+            return worker->job;
         }
         if (!wait_for_work(lane, worker)) break;
     }
     return NULL;
 }
 
-static void finish_job(rondo_lane *lane, rondo_job *job, int64_t result) {
+/* Wakes the loop, if need be; the worker is in lane->busy, so that the loop stays. */
+static void push_done(rondo_lane *lane, rondo__worker *worker, rondo_job *job) {
+    rondo__pool *pool = job->pool;
+    job->state = RONDO__JOB_DONE;
+    worker->job = NULL;
+    if (rondo__pool_push_done(pool, job)) {
+        /* Waking may take a system call, so without the lock; but a job that the loop submits
+         * meanwhile is for this thread, which is on its way to the queue. */
+        lane->waking++;
+        pthread_mutex_unlock(&lane->lock);
+        rondo__wake(pool->loop);
+        pthread_mutex_lock(&lane->lock);
+        lane->waking--;
+    }
+    worker->pool = NULL;
+    rondo__list_remove(&worker->link);
+    if (lane->waiters > 0) pthread_cond_broadcast(&lane->gone);
+}
+
+static void finish_job(rondo_lane *lane, rondo__worker *worker, int64_t result) {
+    rondo_job *job = worker->job;
     RONDO_ASSERT(job->state == RONDO__JOB_RUNNING && lane->running > 0);
-    rondo__list_remove(&job->link);
     lane->running--;
     lane->done++;
+    if (worker->since_ns) count(lane->ran_us, worker->since_ns, rondo__monotonic_ns());
     int asked = atomic_load(&job->cancel);
     job->result = asked != 0 && !job->keeps_result ? asked : result;
+    push_done(lane, worker, job);
+}
+
+/* Comes back from a job that was abandoned. Returns false when the lane has ended meanwhile: it may
+ * be freed then, with this thread's reference. */
+static bool come_back(rondo_lane *lane, rondo__worker *worker, int64_t result) {
+    rondo_job *job = worker->job;
+    rondo__crew *crew = lane->crew;
+    RONDO_ASSERT(job->state == RONDO__JOB_ABANDONED && lane->lost_count > 0);
+    job->result = result;
+    rondo__list_remove(&worker->link);
+    if (job->pool) { /* its loop ends it */
+        lane->lost_count--;
+        lane->threads++;
+        worker->pool = job->pool;
+        rondo__list_push_back(&lane->busy, &worker->link);
+        push_done(lane, worker, job);
+        rondo__crew_unref(crew);
+        return true;
+    }
     job->state = RONDO__JOB_DONE;
-    if (!rondo__pool_push_done(lane->pool, job)) return;
-    /* Waking may take a system call, so without the lock; but a job that the loop submits meanwhile
-     * is for this thread, which is on its way to the queue. */
-    lane->waking++;
+    worker->job = NULL;
     pthread_mutex_unlock(&lane->lock);
-    rondo__wake(lane->pool->loop);
+    rondo__job_dispose(NULL, job);
     pthread_mutex_lock(&lane->lock);
-    lane->waking--;
+    lane->lost_count--;
+    bool ended = lane->ending;
+    if (ended) {
+        pthread_mutex_unlock(&lane->lock);
+    } else {
+        lane->threads++;
+    }
+    rondo__crew_unref(crew);
+    return !ended;
 }
 
 /* The thread ends. Each one joins the one that ended before it, so that at most one per lane waits
@@ -99,9 +163,27 @@ static void leave(rondo_lane *lane) {
     lane->left = pthread_self();
     lane->threads--;
     if (lane->queued > 0) rondo__worker_wake(lane);
-    if (lane->ending && lane->threads == 0) pthread_cond_signal(&lane->gone);
+    if (lane->waiters > 0 && lane->threads == 0) pthread_cond_broadcast(&lane->gone);
     pthread_mutex_unlock(&lane->lock); /* the lane may be freed from here on */
     if (has_before) pthread_join(before, NULL);
+}
+
+/* Returns false when nobody waits for the end of this thread. */
+static bool work(rondo_lane *lane, rondo__worker *worker) {
+    pthread_mutex_lock(&lane->lock);
+    lane->waking--;
+    for (rondo_job *job; (job = take_job(lane, worker));) {
+        pthread_mutex_unlock(&lane->lock);
+        int64_t result = job->run(job);
+        pthread_mutex_lock(&lane->lock);
+        if (RONDO__UNLIKELY(job->state == RONDO__JOB_ABANDONED)) {
+            if (!come_back(lane, worker, result)) return false;
+        } else {
+            finish_job(lane, worker, result);
+        }
+    }
+    leave(lane);
+    return true;
 }
 
 static void *worker_main(void *arg) {
@@ -110,30 +192,29 @@ static void *worker_main(void *arg) {
     char name[32];
     snprintf(name, sizeof name, "rondo-%.20s", lane->name);
     rondo__thread_set_name(name);
+    pthread_mutex_lock(&lane->lock);
+    int nice = lane->nice;
+    bool nice_set = lane->nice_set;
+    pthread_mutex_unlock(&lane->lock);
+    if (nice_set) rondo__thread_set_nice(nice);
     rondo__list_init(&worker.link);
     bool ok = rondo__cond_init(&worker.wake);
     RONDO_ASSERT(ok); /* it takes no resources, on Linux */
-    pthread_mutex_lock(&lane->lock);
-    lane->waking--;
-    for (rondo_job *job; (job = take_job(lane, &worker));) {
-        pthread_mutex_unlock(&lane->lock);
-        int64_t result = job->run(job);
-        pthread_mutex_lock(&lane->lock);
-        finish_job(lane, job, result);
-    }
-    leave(lane);
+    bool waited_for = work(lane, &worker);
     pthread_cond_destroy(&worker.wake);
+    if (!waited_for) pthread_detach(pthread_self());
     return NULL;
 }
 
 bool rondo__worker_start(rondo_lane *lane) {
     if (lane->queued <= lane->idle_count + lane->waking || lane->threads >= lane->limit)
         return true;
+    size_t stack_bytes = lane->stack_bytes;
     lane->threads++;
     lane->waking++;
     pthread_mutex_unlock(&lane->lock);
     pthread_t thread;
-    bool ok = rondo__thread_start(&thread, worker_main, lane);
+    bool ok = rondo__thread_start(&thread, stack_bytes, worker_main, lane);
     pthread_mutex_lock(&lane->lock);
     if (!ok) {
         lane->threads--;

@@ -144,6 +144,7 @@ static int submit(lookup *request, const char *host, uint16_t port, unsigned fla
     job->base.deliver = deliver_job;
     job->base.drop = free_job;
     job->base.weak = true; /* the loop lives for the request */
+    job->base.loop = request->base.loop;
     job->flags = flags;
     job->port = port;
     memcpy(job->host, host, size);

@@ -97,6 +97,7 @@ static int submit(reverse *request, const rondo_address *address, unsigned flags
     job->base.deliver = deliver_job;
     job->base.drop = free_job;
     job->base.weak = true; /* the loop lives for the request */
+    job->base.loop = request->base.loop;
     job->address = *address;
     job->names_only = flags & RONDO_DNS_NAMES_ONLY;
     int error = rondo__job_submit(lane, &job->base, false);

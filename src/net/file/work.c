@@ -177,6 +177,7 @@ int rondo__file_start(rondo__file *file, int64_t (*run)(rondo_job *job),
     file->job = (rondo_job){.run = file->standard ? run_standard : run,
                             .deliver = deliver,
                             .drop = drop,
+                            .loop = file->loop,
                             .keeps_result = true,
                             .weak = true};
     file->run = run;

@@ -124,6 +124,12 @@ int getnameinfo(const struct sockaddr *address, socklen_t len, char *host, sockl
     return 0;
 }
 
+/* Until the threads that were abandoned are back, and the gate may go. */
+static void wait_for_stragglers(void) {
+    while (harness_live_blocks() > 0) sched_yield();
+    CHECK_INT(atomic_load(&resolver.lists), 0);
+}
+
 /* ---- what the callbacks brought ---- */
 
 static void note_lookup(rondo_loop *loop, int status, const rondo_address *addresses, size_t count,
@@ -156,7 +162,7 @@ static void lookup_with(const char *host, uint16_t port, unsigned flags, const c
     run_to_end(loop);
     CHECK_TRACE(want);
     rondo_loop_free(loop);
-    CHECK_INT(atomic_load(&resolver.lists), 0);
+    wait_for_stragglers();
 }
 
 /* ---- without a thread ---- */
@@ -326,7 +332,7 @@ static rondo_dns_request *ask(rondo_loop *loop, const char *host, const char *la
 
 TEST(cancel_of_a_running_lookup_abandons_it) {
     rondo_loop *loop = new_loop();
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     resolver.gate = &g;
     resolver.addresses = "192.0.2.1";
@@ -343,12 +349,12 @@ TEST(cancel_of_a_running_lookup_abandons_it) {
     CHECK_TRACE("next 127.0.0.1:7");
     CHECK_INT(rondo_loop_run(loop, RONDO_RUN_NOWAIT), 0);
     rondo_loop_free(loop);
-    CHECK_INT(atomic_load(&resolver.lists), 0);
+    wait_for_stragglers();
 }
 
 TEST(the_late_answer_is_dropped_while_the_loop_goes_on) {
     rondo_loop *loop = new_loop();
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     resolver.gate = &g;
     resolver.addresses = "192.0.2.1";
@@ -361,12 +367,12 @@ TEST(the_late_answer_is_dropped_while_the_loop_goes_on) {
     run_to_end(loop);
     CHECK_TRACE("slow ECANCELED second 192.0.2.1:7");
     rondo_loop_free(loop);
-    CHECK_INT(atomic_load(&resolver.lists), 0);
+    wait_for_stragglers();
 }
 
 TEST(cancel_of_a_queued_lookup_never_asks) {
     rondo_loop *loop = new_loop();
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     CHECK_INT(rondo_lane_resize(rondo_lane_dns(loop), 1, 100), 0);
     submit_standing(loop, rondo_lane_dns(loop), &g);
@@ -397,9 +403,33 @@ TEST(cancel_wins_over_an_answer_that_nobody_has_seen) {
     rondo_loop_free(loop);
 }
 
+TEST(lookups_that_hang_hold_no_thread_once_nobody_waits) {
+    rondo_loop *loop = new_loop();
+    rondo_lane *lane = rondo_lane_dns(loop);
+    static gate g; /* a thread may be at it to the end */
+    gate_init(&g);
+    resolver.gate = &g;
+    resolver.addresses = "192.0.2.1";
+    CHECK_INT(rondo_lane_resize(lane, 1, 100), 0);
+    for (int i = 0; i < 10; i++) { /* on a lane of one thread */
+        ask(loop, "slow.example", NULL, 1);
+        gate_wait_entered(&g, 1);
+        run_to_end(loop);
+        CHECK_TRACE("ETIMEDOUT");
+        CHECK_INT(figures_of(lane).abandoned, i + 1);
+    }
+    gate_open(&g, 11);
+    ask(loop, "quick.example", "quick", 0);
+    run_to_end(loop);
+    CHECK_TRACE("quick 192.0.2.1:7");
+    WAIT_FOR_FIGURE(lane, abandoned, 0);
+    rondo_loop_free(loop);
+    wait_for_stragglers();
+}
+
 TEST(a_request_that_is_forgotten_calls_nobody) {
     rondo_loop *loop = new_loop();
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     rondo__dns_forget(ask(loop, "127.0.0.1", "number", 0)); /* its answer waits already */
     resolver.gate = &g;
@@ -447,7 +477,7 @@ TEST(cancel_of_another_whose_turn_is_next) {
 
 TEST(a_timeout_ends_a_lookup_that_hangs) {
     rondo_loop *loop = new_loop();
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     resolver.gate = &g;
     resolver.addresses = "192.0.2.1";
@@ -457,7 +487,7 @@ TEST(a_timeout_ends_a_lookup_that_hangs) {
     CHECK_TRACE("slow ETIMEDOUT");
     gate_open(&g, 1);
     rondo_loop_free(loop);
-    CHECK_INT(atomic_load(&resolver.lists), 0);
+    wait_for_stragglers();
 }
 
 TEST(an_answer_in_time_clears_the_timeout) {
@@ -476,7 +506,7 @@ TEST(an_answer_in_time_clears_the_timeout) {
 
 TEST(close_all_cancels_every_lookup) {
     rondo_loop *loop = new_loop();
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     resolver.gate = &g;
     for (int i = 0; i < 2; i++) ask(loop, "running.example", "r", 0);
@@ -491,15 +521,10 @@ TEST(close_all_cancels_every_lookup) {
 }
 
 /* Frees the loop while lookups are in every state: `turns` before. */
-static void *open_later(void *arg) {
-    harness_sleep_ms(20);
-    gate_open(arg, 8);
-    return NULL;
-}
 static void free_loop_early(bool cancel, int turns) {
     rondo_loop *loop = new_loop();
     rondo_dns_request *requests[5];
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     resolver.gate = &g;
     resolver.addresses = "192.0.2.1 192.0.2.2";
@@ -507,14 +532,14 @@ static void free_loop_early(bool cancel, int turns) {
     gate_wait_entered(&g, 2);
     for (int i = 2; i < 4; i++) requests[i] = ask(loop, "queued.example", "q", 0);
     requests[4] = ask(loop, "127.0.0.1", "n", 0);
-    for (int i = 0; cancel && i < 5; i++) CHECK_INT(rondo_dns_cancel(requests[i]), 0);
+    /* Those that wait first, or a thread would be started for them in place of one that is stuck. */
+    for (int i = 4; cancel && i >= 0; i--) CHECK_INT(rondo_dns_cancel(requests[i]), 0);
     for (int i = 0; i < turns; i++) rondo_loop_run(loop, RONDO_RUN_NOWAIT);
-    pthread_t opener = harness_thread(open_later, &g);
-    rondo_loop_free(loop); /* waits for the two that are running */
-    pthread_join(opener, NULL);
+    rondo_loop_free(loop); /* does not wait for the two that hang */
     CHECK_INT(atomic_load(&resolver.calls), 2);
-    CHECK_INT(atomic_load(&resolver.lists), 0);
-    CHECK_INT(harness_live_blocks(), 0);
+    CHECK(harness_live_blocks() > 0);
+    gate_open(&g, 2);
+    wait_for_stragglers();
 }
 TEST(freeing_the_loop_with_lookups_under_way) {
     free_loop_early(false, 0);
@@ -530,7 +555,7 @@ TEST(freeing_the_loop_with_canceled_lookups) {
 }
 TEST(freeing_the_loop_with_abandoned_lookups) {
     free_loop_early(true, 1);
-    CHECK_TRACE("n ECANCELED r ECANCELED r ECANCELED q ECANCELED q ECANCELED");
+    CHECK_TRACE("n ECANCELED q ECANCELED q ECANCELED r ECANCELED r ECANCELED");
 }
 
 TEST(freeing_the_loop_with_an_answer_that_was_not_fetched) {
@@ -545,15 +570,15 @@ TEST(freeing_the_loop_with_an_answer_that_was_not_fetched) {
 
 TEST(a_loop_that_was_used_first_for_other_jobs) { /* its parts are freed in the other order */
     rondo_loop *loop = new_loop();
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     warm_up(loop);
     resolver.gate = &g;
     ask(loop, "slow.example", "slow", 0);
     gate_wait_entered(&g, 1);
-    gate_open(&g, 1);
     rondo_loop_free(loop);
-    CHECK_INT(harness_live_blocks(), 0);
+    gate_open(&g, 1);
+    wait_for_stragglers();
 }
 
 /* ---- lanes ---- */
@@ -564,7 +589,7 @@ static void note_read(rondo_loop *loop, int64_t result, void *arg) {
 
 TEST(names_that_hang_do_not_delay_files) {
     rondo_loop *loop = new_loop();
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     resolver.gate = &g;
     for (int i = 0; i < 100; i++) ask(loop, "slow.example", "slow", 0);
@@ -582,7 +607,7 @@ TEST(names_that_hang_do_not_delay_files) {
 
 TEST(files_that_hang_do_not_delay_names) {
     rondo_loop *loop = new_loop();
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     resolver.addresses = "192.0.2.1";
     for (int i = 0; i < 100; i++) submit_standing(loop, rondo_lane_fs(loop), &g);
@@ -598,7 +623,7 @@ TEST(files_that_hang_do_not_delay_names) {
 TEST(a_full_lane_refuses) {
     rondo_loop *loop = new_loop();
     rondo_dns_request *request = NULL;
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     resolver.gate = &g;
     CHECK_INT(rondo_lane_resize(rondo_lane_dns(loop), 1, 2), 0);
@@ -720,7 +745,7 @@ TEST(reverse_is_canceled_and_times_out) {
     rondo_dns_lookup_options options = {.timeout_ms = 20};
     rondo_dns_request *request;
     rondo_address address;
-    gate g;
+    static gate g; /* a thread may be at it to the end */
     gate_init(&g);
     resolver.gate = &g;
     resolver.name = resolver.service = "x";
@@ -735,13 +760,14 @@ TEST(reverse_is_canceled_and_times_out) {
     run_to_end(loop);
     CHECK_TRACE("ETIMEDOUT");
     CHECK_INT(rondo_dns_reverse(loop, &address, NULL, NULL, note_reverse, NULL), 0);
-    rondo_loop_close_all(loop); /* that one is in the queue */
+    rondo_loop_close_all(loop); /* a thread may have it already, in place of those that are stuck */
     run_to_end(loop);
     CHECK_TRACE("ECANCELED");
     CHECK_INT(rondo_dns_reverse(loop, &address, NULL, NULL, note_reverse, NULL), 0);
-    gate_open(&g, 3);
+    gate_open(&g, 4);
     rondo_loop_free(loop); /* with one that waits */
     CHECK_TRACE("");
+    wait_for_stragglers();
 }
 
 /* ---- many, ended at every moment ---- */
@@ -769,7 +795,7 @@ TEST(each_callback_runs_once_whenever_it_is_canceled) {
     run_to_end(loop);
     for (int i = 0; i < MANY; i++) CHECK_INT(calls_of[i], 1);
     rondo_loop_free(loop);
-    CHECK_INT(atomic_load(&resolver.lists), 0);
+    wait_for_stragglers();
 }
 
 /* ---- memory ---- */

@@ -167,7 +167,6 @@ static int end_locked(rondo_lane *lane, rondo_job *job, int code, bool lose, ron
         }
         if (!rondo__job_lose(lane, worker_of(lane, job), code)) return RONDO_EBUSY;
         rondo__list_push_back(ended, &job->link);
-        (void)rondo__worker_start(lane); /* one for those that wait; else the others take them */
         return 0;
     case RONDO__JOB_DONE:
         /* One of the steps has ended: the last one? */

@@ -116,6 +116,7 @@ static bool is_busy_for(const rondo_lane *lane, const rondo__pool *pool) {
 
 void rondo__lane_wait(rondo_lane *lane, const rondo__pool *pool) {
     pthread_mutex_lock(&lane->lock);
+    (void)rondo__worker_start(lane); /* another loop's jobs may wait for a thread that was lost */
     lane->waiters++;
     while (is_busy_for(lane, pool)) pthread_cond_wait(&lane->gone, &lane->lock);
     lane->waiters--;

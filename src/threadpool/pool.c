@@ -59,11 +59,20 @@ static void refill_budget(rondo__pool *pool) {
     pool->budget = rondo_loop_budget(pool->loop, RONDO_BUDGET_completions);
 }
 
+/* A thread in place of one that is stuck, for the jobs that wait. Not when the job is abandoned: who
+ * abandons one often cancels those behind it right after. */
+static void replace_worker(rondo_lane *lane) {
+    pthread_mutex_lock(&lane->lock);
+    (void)rondo__worker_start(lane); /* if it can't be had, the others go on alone */
+    pthread_mutex_unlock(&lane->lock);
+}
+
 /* The callback of an abandoned job, or its end when the thread is back after that. */
 static void deliver_abandoned(rondo__pool *pool, rondo_job *job) {
     if (job->deliver) {
         job->deliver = NULL; /* canceling it from now on is found out */
         if (!job->weak) rondo__loop_release(pool->loop);
+        replace_worker(job->lane);
         job->tell(pool->loop, job, atomic_load(&job->cancel));
         if (!job->returned) return;
     }

@@ -194,7 +194,7 @@ void rondo__lane_free(rondo_lane *lane);
 /* Aborts unless it is a job whose callback was not called, on its loop's thread. */
 void rondo__job_check(const rondo_job *job, const char *function);
 /* With the lane's lock held: nobody waits for a running job of this worker any more. Another thread
- * may start in its place. False when too many are lost already. */
+ * may start in its place, later. False when too many are lost already. */
 bool rondo__job_lose(rondo_lane *lane, rondo__worker *worker, int code);
 /* Takes it from the queue, or asks it to end with `code`; `lose`: or abandons it. */
 int rondo__job_end_early(rondo_job *job, int code, bool lose);

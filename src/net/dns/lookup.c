@@ -111,13 +111,25 @@ static void deliver_job(rondo_loop *loop, rondo_job *base, int64_t result) {
     free_job(base);
 }
 
+/* The request has left, and said so to its user. */
+static void tell_nobody(rondo_loop *loop, rondo_job *base, int64_t result) {
+    (void)loop, (void)base, (void)result;
+}
+
+static void untie(rondo_job *base) {
+    lookup_job *job = (lookup_job *)base;
+    if (job->request) job->request->job = NULL;
+    job->request = NULL;
+}
+
 static void leave(rondo_dns_request *base) {
     lookup *request = (lookup *)base;
     lookup_job *job = request->job;
     if (!job) return; /* the loop is being freed, and the pool went first */
-    request->job = NULL;
-    job->request = NULL;
-    (void)rondo_job_cancel(&job->base); /* if it waits still; if it runs, it ends as it likes */
+    untie(&job->base);
+    /* A server that does not answer must hold neither a thread of the lane nor the end of the loop;
+     * but if too many do already, this thread is waited for. */
+    if (rondo_job_abandon(&job->base) == RONDO_EBUSY) (void)rondo_job_cancel(&job->base);
 }
 
 static void free_answer(rondo_dns_request *base) { rondo__free(((lookup *)base)->addresses); }
@@ -142,7 +154,9 @@ static int submit(lookup *request, const char *host, uint16_t port, unsigned fla
     if (!job) return RONDO_ENOMEM;
     job->base.run = run_lookup;
     job->base.deliver = deliver_job;
+    job->base.tell = tell_nobody;
     job->base.drop = free_job;
+    job->base.untie = untie;
     job->base.weak = true; /* the loop lives for the request */
     job->base.loop = request->base.loop;
     job->flags = flags;

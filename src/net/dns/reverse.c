@@ -68,12 +68,22 @@ static void deliver_job(rondo_loop *loop, rondo_job *base, int64_t result) {
     free_job(base);
 }
 
+/* The request has left, and said so to its user. */
+static void tell_nobody(rondo_loop *loop, rondo_job *base, int64_t result) {
+    (void)loop, (void)base, (void)result;
+}
+
+static void untie(rondo_job *base) {
+    reverse_job *job = (reverse_job *)base;
+    if (job->request) job->request->job = NULL;
+    job->request = NULL;
+}
+
 static void leave(rondo_dns_request *base) {
     reverse_job *job = ((reverse *)base)->job;
     if (!job) return; /* the loop is being freed, and the pool went first */
-    ((reverse *)base)->job = NULL;
-    job->request = NULL;
-    (void)rondo_job_cancel(&job->base);
+    untie(&job->base);
+    if (rondo_job_abandon(&job->base) == RONDO_EBUSY) (void)rondo_job_cancel(&job->base);
 }
 
 static void free_answer(rondo_dns_request *base) { (void)base; }
@@ -95,7 +105,9 @@ static int submit(reverse *request, const rondo_address *address, unsigned flags
     if (!job) return RONDO_ENOMEM;
     job->base.run = run_reverse;
     job->base.deliver = deliver_job;
+    job->base.tell = tell_nobody;
     job->base.drop = free_job;
+    job->base.untie = untie;
     job->base.weak = true; /* the loop lives for the request */
     job->base.loop = request->base.loop;
     job->address = *address;

@@ -302,3 +302,30 @@ TEST(close_in_both_forms) {
     CHECK_OUTCOME(what, RONDO_EBADF);
     rondo_loop_free(loop);
 }
+
+/* Requests with their paths come from memory that is used again. */
+TEST(a_steady_state_allocates_nothing) {
+    rondo_loop *loop = new_loop();
+    size_t before = 0;
+    place_make();
+    rows_prepare();
+    without_caches();
+    for (int round = 0; round < 3; round++) {
+        before = harness_alloc_count();
+        for (size_t i = 0; i < FS_ROWS; i++) {
+            const char *name = fs_rows[i].name;
+            if (strncmp(name, "stat", 4) != 0 && strncmp(name, "access", 6) != 0 &&
+                strncmp(name, "read_", 5) != 0 && strncmp(name, "rename_re", 9) != 0)
+                continue;
+            if (strcmp(name, "stat_long") == 0 || strcmp(name, "read_pipe") == 0) continue;
+            brought what = {0};
+            CHECK_INT(fs_rows[i].start(loop, NULL, &what), 0);
+            run_to_end(loop);
+            CHECK_INT(what.calls, 1);
+        }
+    }
+    CHECK_INT(harness_alloc_count(), before);
+    faults_stop();
+    place_remove();
+    rondo_loop_free(loop);
+}

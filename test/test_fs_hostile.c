@@ -157,6 +157,51 @@ TEST(a_fifo_that_nobody_writes_to_keeps_one_thread) {
     rondo_loop_free(loop);
 }
 
+/* Its thread is let go; what it opens when it comes back is closed. */
+TEST(an_open_that_hangs_is_abandoned) {
+    rondo_loop *loop = new_loop();
+    outcome what = {0};
+    rondo_job *job;
+    place_make();
+    CHECK_INT(rondo_fs_open(loop, "fifo", O_RDONLY, 0, &job, note_outcome, &what), 0);
+    WAIT_FOR_FIGURE(rondo_lane_fs(loop), running, 1);
+    CHECK_INT(rondo_job_abandon(job), 0);
+    CHECK_INT(what.calls, 0);
+    run_to_end(loop);
+    CHECK_OUTCOME(what, RONDO_ECANCELED);
+    CHECK_INT(rondo_fs_open(loop, "fifo", O_RDONLY, 0, &job, note_outcome, &what), 0);
+    WAIT_FOR_FIGURE(rondo_lane_fs(loop), abandoned, 1);
+    CHECK_INT(rondo_job_set_timeout(job, 1), 0);
+    what.calls = 0;
+    run_to_end(loop);
+    CHECK_OUTCOME(what, RONDO_ETIMEDOUT);
+    int writer;
+    while ((writer = open("fifo", O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0) sched_yield();
+    WAIT_FOR_FIGURE(rondo_lane_fs(loop), abandoned, 0);
+    close(writer);
+    place_remove();
+    rondo_loop_free(loop); /* the harness looks for descriptors */
+}
+
+/* The thread may still write to the buffer. */
+TEST(a_read_is_abandoned_only_if_its_buffer_is_released) {
+    static char room[16];
+    rondo_loop *loop = new_loop();
+    outcome what = {0};
+    rondo_job *job;
+    int ends[2];
+    CHECK_INT(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_INT(rondo_fs_read(loop, ends[0], room, sizeof room, -1, &job, note_outcome, &what), 0);
+    WAIT_FOR_FIGURE(rondo_lane_fs(loop), running, 1);
+    CHECK_INT(rondo_job_abandon(job), RONDO_EINVAL);
+    CHECK_INT(write(ends[1], "late", 4), 4);
+    run_to_end(loop);
+    CHECK_OUTCOME(what, 4);
+    close(ends[0]);
+    close(ends[1]);
+    rondo_loop_free(loop);
+}
+
 /* ---- files that change ---- */
 
 static atomic_bool resizing;

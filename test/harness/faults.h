@@ -67,6 +67,10 @@ void faults_pretend(faults_calls calls, uint64_t bytes);
 /* The signal is raised in the thread that makes the nth matching call, during it. */
 void faults_signal(faults_calls calls, unsigned nth, int signum);
 
+/* From now on directories don't say of which type their entries are (DT_UNKNOWN), as on some file
+ * systems. */
+void faults_hide_types(bool on);
+
 /* Rules made from now on hold for this fd only, and only its calls are counted; -1: all. What is compared is the call's first
  * argument if it is a number (the family for socket); for epoll_ctl it is the fd that is watched. */
 void faults_on_fd(int fd);

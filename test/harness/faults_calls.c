@@ -34,17 +34,6 @@
 /* The names are the linker's, and nobody else calls them. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
-#define PASSAGE(name, fd_, size_, pieces_, flags_)       \
-    passage p = {.entry = {.index = FAULTS_INDEX_##name, \
-                           .fd = (fd_),                  \
-                           .size = (size_),              \
-                           .pieces = (int)(pieces_),     \
-                           .flags = (flags_)}}
-
-/* The usual body: the rule's answer or the real call's. */
-#define THROUGH(type, call) \
-    return (type)(faults_enter(&p) ? faults_answer(&p) : faults_leave(&p, (call)))
-
 /* ---- bytes ---- */
 
 static size_t size_of(const struct iovec *parts, size_t count) {

@@ -42,4 +42,15 @@ static inline long long faults_answer(passage *p) {
     return p->entry.value;
 }
 
+#define PASSAGE(name, fd_, size_, pieces_, flags_)       \
+    passage p = {.entry = {.index = FAULTS_INDEX_##name, \
+                           .fd = (fd_),                  \
+                           .size = (size_),              \
+                           .pieces = (int)(pieces_),     \
+                           .flags = (flags_)}}
+
+/* The usual body: the rule's answer or the real call's. */
+#define THROUGH(type, call) \
+    return (type)(faults_enter(&p) ? faults_answer(&p) : faults_leave(&p, (call)))
+
 #endif

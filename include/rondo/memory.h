@@ -29,6 +29,10 @@ typedef struct rondo_allocator {
  * is missing, or RONDO_EBUSY while a loop exists. */
 RONDO_API int rondo_set_allocator(const rondo_allocator *allocator);
 
+/* Gives back memory that a function has handed over to the caller and says so; NULL is allowed. It
+ * goes to the hook of the moment: do not change the hook before. Any thread. */
+RONDO_API void rondo_free(void *ptr);
+
 #ifdef __cplusplus
 }
 #endif

@@ -65,6 +65,8 @@ void rondo__free(void *ptr) {
     if (ptr) hook.free_fn(ptr, hook.user);
 }
 
+void rondo_free(void *ptr) { rondo__free(ptr); }
+
 char *rondo__strdup(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = rondo__alloc(size);

@@ -15,6 +15,8 @@
 #include <rondo/file_stream.h>
 #include <rondo/fs.h>
 #include <rondo/fs_path.h>
+#include <rondo/fs_dir.h>
+#include <rondo/fs_tree.h>
 #include <rondo/group.h>
 #include <rondo/handle.h>
 #include <rondo/http.h>

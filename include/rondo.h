@@ -34,5 +34,6 @@
 #include <rondo/tty.h>
 #include <rondo/udp.h>
 #include <rondo/unix.h>
+#include <rondo/watch.h>
 
 #endif

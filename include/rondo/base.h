@@ -74,6 +74,7 @@ typedef struct rondo_server rondo_server;           /* server.h */
 typedef struct rondo_udp rondo_udp;                 /* udp.h */
 typedef struct rondo_dns_request rondo_dns_request; /* dns.h */
 typedef struct rondo_tls_context rondo_tls_context; /* tls.h */
+typedef struct rondo_fs_watch rondo_fs_watch;       /* watch.h */
 typedef struct rondo_lane rondo_lane;               /* pool.h */
 typedef struct rondo_job rondo_job;                 /* pool.h */
 typedef struct rondo_group rondo_group;             /* group.h */

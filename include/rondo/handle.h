@@ -26,6 +26,7 @@
     X(server)                 \
     X(udp)                    \
     X(group)                  \
+    X(fs_watch)               \
     X(http_server)            \
     X(http_response)
 

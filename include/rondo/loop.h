@@ -49,6 +49,7 @@ typedef enum rondo_run_mode {
     X(completions, 256, "pool completions delivered per turn")                         \
     X(posts, 1024, "posted messages delivered per turn")                               \
     X(datagrams, 1024, "datagrams received per UDP socket and turn")                   \
+    X(changes, 1024, "changes told per file watch and turn")                           \
     X(handshakes, 16, "TLS handshakes driven on in a turn")                            \
     X(cached_files, 256, "file operations tried from the kernel's caches per turn")    \
     X(members, 256, "members of a group begun or skipped per turn")

@@ -21,6 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -313,6 +314,11 @@ int __wrap_fsync(int fd) {
     THROUGH(int, fsync(fd));
 }
 
+int __wrap_fstatat(int directory, const char *path, struct stat *ret_stat, int flags) {
+    PASSAGE(fstatat, directory, 0, 0, flags);
+    THROUGH(int, fstatat(directory, path, ret_stat, flags));
+}
+
 int __wrap_fstatfs(int fd, struct statfs *ret_stat) {
     PASSAGE(fstatfs, fd, 0, 0, 0);
     THROUGH(int, fstatfs(fd, ret_stat));
@@ -347,6 +353,37 @@ int __wrap_flock(int fd, int what) {
 int __wrap_unlink(const char *path) {
     PASSAGE(unlink, -1, 0, 0, 0);
     THROUGH(int, unlink(path));
+}
+
+ssize_t __wrap_readlinkat(int directory, const char *path, char *buffer, size_t size) {
+    PASSAGE(readlinkat, directory, 0, 0, 0);
+    THROUGH(ssize_t, readlinkat(directory, path, buffer, size));
+}
+
+char *__wrap_getcwd(char *buffer, size_t size) {
+    PASSAGE(getcwd, -1, 0, 0, 0);
+    if (faults_enter(&p)) {
+        faults_answer(&p);
+        return NULL;
+    }
+    char *path = getcwd(buffer, size);
+    faults_leave(&p, path ? 0 : -1);
+    return path;
+}
+
+int __wrap_inotify_init1(int flags) {
+    PASSAGE(inotify_init1, -1, 0, 0, flags);
+    THROUGH(int, inotify_init1(flags));
+}
+
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask) {
+    PASSAGE(inotify_add_watch, fd, 0, 0, (int)mask);
+    THROUGH(int, inotify_add_watch(fd, path, mask));
+}
+
+int __wrap_inotify_rm_watch(int fd, int wd) {
+    PASSAGE(inotify_rm_watch, fd, 0, 0, 0);
+    THROUGH(int, inotify_rm_watch(fd, wd));
 }
 
 off_t __wrap_lseek(int fd, off_t offset, int from) {

@@ -96,7 +96,8 @@ int main(int argc, char **argv) {
     rondo_loop *loop = rondo_loop_new();
     tail *tails = calloc((size_t)argc, sizeof *tails);
     rondo_signal *interrupt = loop ? rondo_signal_new(loop) : NULL;
-    if (!tails || !interrupt || rondo_signal_start(interrupt, SIGINT, on_signal, NULL) < 0) return 1;
+    if (!tails || !interrupt || rondo_signal_start(interrupt, SIGINT, on_signal, NULL) < 0)
+        return 1;
     rondo_unref(interrupt);
     for (count = 0; argv[count + 1]; count++) {
         tail *t = &tails[count];

@@ -87,7 +87,8 @@ WATCHES_HELPER void settle(rondo_loop *loop, rondo_fs_watch *watch) {
     bool busy = true;
     for (int quiet = 0; quiet < 2; quiet = busy ? 0 : quiet + 1) {
         turn(loop);
-        busy = watch->look || watch->resolve || watch->unfinished ||
+        if (!rondo_is_active(watch)) return;
+        busy = watch->look || watch->resolve || watch->unfinished || watch->waiting > 0 ||
                !rondo__list_empty(&watch->queue) ||
                (watch->inotify &&
                 rondo__inotify_mark(watch->inotify) > rondo__inotify_position(watch->inotify));
@@ -141,6 +142,23 @@ WATCHES_HELPER void cut_marks(const char *text) {
     }
     strcpy(trace, kept);
     trace_size = strlen(trace);
+}
+
+static int compare_words(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+/* For what may come in any order: of two handles, or of polling. */
+WATCHES_HELPER void sort_words(void) {
+    static char kept[sizeof trace];
+    char *words[256], *rest = strcpy(kept, trace);
+    size_t count = 0;
+    for (char *word; (word = strtok_r(rest, " ", &rest));) {
+        CHECK(count < 256);
+        words[count++] = word;
+    }
+    qsort(words, count, sizeof *words, compare_words);
+    trace_size = 0, trace[0] = '\0';
+    for (size_t i = 0; i < count; i++) note("%s", words[i]);
 }
 
 WATCHES_HELPER rondo_fs_watch_figures watch_figures(const rondo_fs_watch *watch) {

@@ -257,10 +257,15 @@ static void fail(rondo_fs_watch *watch, rondo__watch_dir *dir, int error) {
     drop_incoming(watch);
     if (dir == watch->root) {
         /* Whether it is gone, the path says. */
-        if (error == RONDO_ENOENT || error == RONDO_ENOTDIR || error == RONDO_ELOOP)
+        if (error == RONDO_ENOENT || error == RONDO_ENOTDIR || error == RONDO_ELOOP) {
             watch->resolve = true;
-        else
-            rondo__watch_lacks(watch, error, "");
+        } else if (watch->ready && (watch->polling || dir->sub.wd >= 0)) {
+            rondo__watch_lacks(watch, error, ""); /* it goes on with what it has, and tries again */
+            if (!watch->polling) rondo__tree_queue(watch, dir);
+            watch->lacking = !watch->polling;
+        } else {
+            watch->fatal = error;
+        }
         return;
     }
     if (error == RONDO_ENOENT || error == RONDO_ENOTDIR || error == RONDO_ELOOP) return;

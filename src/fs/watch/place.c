@@ -147,6 +147,14 @@ static void bind_places(rondo_fs_watch *watch, const rondo__look *look) {
     }
 }
 
+/* The file system there does not notify: looks from now on, instead of events. */
+static void turn_to_polling(rondo_fs_watch *watch) {
+    free_places(&watch->places);
+    if (watch->root) rondo__tree_drop(watch, watch->root);
+    rondo__inotify_leave(watch);
+    watch->polling = true;
+}
+
 static int found_directory(rondo_fs_watch *watch, const rondo__look *look, bool first) {
     bool other = watch->root && rondo__stamp_other(&watch->stamp, &look->stamp);
     if (other) { /* a link leads elsewhere now */
@@ -163,7 +171,7 @@ static int found_directory(rondo_fs_watch *watch, const rondo__look *look, bool 
         if (!root) return RONDO_ENOMEM;
         if (watch->polling || (watch->flags & RONDO_FS_WATCH_RECURSIVE) || root->tell)
             rondo__tree_queue(watch, root); /* it is bound when it has been read */
-        else if (look->root_wd >= 0)
+        else
             rondo__inotify_bind(&root->sub, look->root_wd);
     } else if (watch->polling) {
         rondo__tree_queue(watch, watch->root);
@@ -208,6 +216,7 @@ int rondo__place_found(rondo_fs_watch *watch, rondo__look *look) {
         error = 0;
     } else if (error == 0 && look->events == watch->events) {
         watch->looked = true;
+        if (look->network && !watch->polling) turn_to_polling(watch);
         if (look->exists && look->stamp.is_directory) {
             error = found_directory(watch, look, first);
         } else if (look->exists) {
@@ -218,7 +227,7 @@ int rondo__place_found(rondo_fs_watch *watch, rondo__look *look) {
         }
         watch->told = false;
         watch->link_changed = false;
-        if (error == 0) bind_places(watch, look);
+        if (error == 0 && !watch->polling) bind_places(watch, look);
     } else {
         watch->resolve = true; /* it was overtaken */
     }

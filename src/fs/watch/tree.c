@@ -174,7 +174,8 @@ static bool is_pending(const rondo_fs_watch *watch, const rondo__watch_dir *dir)
 
 /* What was read of it by its old path while the move was already made, or not read, is not sure. */
 static bool is_sure(const rondo_fs_watch *watch, rondo__watch_dir *top) {
-    uint64_t position = watch->inotify ? rondo__inotify_position(watch->inotify) : 0;
+    if (watch->polling) return true;
+    uint64_t position = rondo__inotify_position(watch->inotify);
     for (rondo__watch_dir *dir = top; dir; dir = next_below(top, dir)) {
         if (dir->unwatched) continue;
         if (dir->settled > position || (dir->sub.wd < 0 && !is_pending(watch, dir))) return false;

@@ -89,6 +89,7 @@ static void deliver(rondo_loop *loop, rondo_job *job, int64_t result) {
         error = rondo__place_found(watch, look);
     } else {
         rondo__listing_found(watch, look);
+        error = watch->fatal;
     }
     if (watch) watch->look = NULL;
     free_look(look);
@@ -116,13 +117,13 @@ static int new_look(rondo_fs_watch *watch, rondo__look **ret_look) {
     rondo__look *look = (rondo__look *)job;
     memset((char *)look + sizeof look->base, 0, sizeof *look - sizeof look->base);
     memcpy(look->path, watch->path, size);
+    look->root_wd = look->fd = -1;
     look->bytes = rondo__alloc(RONDO__LOOK_BYTES);
     if (!look->bytes) {
         free_look(look);
         return RONDO_ENOMEM;
     }
     look->watch = watch;
-    look->root_wd = look->fd = -1;
     look->events = watch->events;
     look->stamp = watch->stamp;
     look->stat = watch->polling;
@@ -217,8 +218,8 @@ static void on_again(rondo_loop *loop, rondo__alarm *alarm) {
 
 void rondo__watch_go_on(rondo_fs_watch *watch) {
     if (!rondo_is_active(watch) || watch->look || rondo__alarm_is_set(&watch->again)) return;
-    bool lacking = watch->resolve && watch->lacking; /* what it lacked may be there later */
     bool reads = watch->unfinished || !rondo__list_empty(&watch->queue);
+    bool lacking = watch->lacking && (watch->resolve || reads); /* it may be there later */
     if (lacking) {
         watch->lacking = false;
         retry_in(watch, RETRY_MS);
@@ -373,7 +374,7 @@ static void reset(rondo_fs_watch *watch, char *path, int flags) {
     watch->polling = flags & RONDO_FS_WATCH_POLL;
     watch->ready = watch->failed = watch->looked = watch->exists = watch->told = false;
     watch->link_changed = watch->lacking = false;
-    watch->lack = 0;
+    watch->lack = watch->fatal = 0;
     watch->resolve = true;
     watch->figures = (rondo_fs_watch_figures){.directories = 0};
     watch->life++;

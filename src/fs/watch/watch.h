@@ -121,6 +121,7 @@ struct rondo_fs_watch {
     bool ready;      /* has been told */
     bool failed;     /* to watch a part: has been told */
     bool lacking;    /* something that passes: look again later */
+    int fatal;       /* the path can't be watched any more */
     int lack;        /* why a part is not watched; 0: all is */
     char *lack_path; /* which */
     bool polling;

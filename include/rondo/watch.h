@@ -76,32 +76,36 @@ RONDO_API int rondo_fs_watch_stop(rondo_fs_watch *watch);
  * is not told; what happens between start and ready may be. */
 RONDO_DECLARE_EVENT(rondo_fs_watch, rondo_fs_watch, ready, rondo_fs_watch_cb);
 
-/* Something has changed. Changes are told in the order in which they happened, those of different
- * directories too, except that changes in a new directory follow when it has been read: what it
- * holds then is told as created, once. */
+/* Something has changed. Changes of one directory are told in the order in which they happened. What
+ * a new directory holds is told as created when it has been read, each name once. Polling finds
+ * changes in no order, renames only within a directory, and of what comes and goes between two looks
+ * nothing. */
 RONDO_DECLARE_EVENT(rondo_fs_watch, rondo_fs_watch, change, rondo_fs_watch_change_cb);
 
-/* Before the event the handle has stopped (rondo_is_active() says so) when the path can't be
- * watched at all: RONDO_ENOENT (at the start: its directory does not exist), RONDO_EACCES,
- * RONDO_ENOTDIR, RONDO_ELOOP, RONDO_ENOSPC and others.
- * It goes on when only a directory in a tree can't be watched, which is told once after each start;
- * figures count them: RONDO_ENOSPC (sysctl fs.inotify.max_user_watches), RONDO_EACCES,
- * RONDO_EOVERFLOW (polling: more than 1,000,000 names) and others. */
+/* When the path can't be watched at all the handle has stopped before the event (rondo_is_active()
+ * is false; it may be started again): RONDO_ENOENT (at the start: its directory does not exist),
+ * RONDO_EACCES, RONDO_ELOOP, RONDO_ENAMETOOLONG, RONDO_ENOSPC (no more kernel watches: sysctl
+ * fs.inotify.max_user_watches) and others.
+ * When only a directory in the tree can't be watched, or something passes (RONDO_EMFILE,
+ * RONDO_ENOMEM), it goes on; the first such error after each start is told, figures count the
+ * directories. RONDO_EOVERFLOW: polling, more than 1,000,000 names. Without a listener an error is
+ * uncaught (rondo_loop_on_uncaught()). */
 RONDO_DECLARE_EVENT(rondo_fs_watch, rondo_fs_watch, error, rondo_fs_watch_error_cb);
 
 /* Changes wait for up to window_ms, and those of the same path are told as one: created and then
  * changed is CREATED; changed several times CHANGED; a file removed and created again CHANGED;
  * what was created and removed again is not told. 0 tells each, as soon as it is known. The default
- * is 50 ms, in which an editor has saved. At most max_paths changes wait (10,000 unless set); more
- * are one OVERFLOW. Holds from the next change on. RONDO_EINVAL when max_paths is 0. */
+ * is 50 ms, in which an editor has saved. At most max_changes wait (10,000 unless set); more are
+ * one OVERFLOW. Renames are not joined with anything. Holds from the next change on. RONDO_EINVAL when
+ * max_changes is 0 or the window longer than 2^32 - 1 ms; RONDO_ECLOSED. */
 RONDO_API int rondo_fs_watch_set_window(rondo_fs_watch *watch, uint64_t window_ms,
-                                        size_t max_paths);
+                                        size_t max_changes);
 /* How long to wait between two looks where it polls; 1000 ms unless set. Holds from the next look
- * on. RONDO_EINVAL for 0. */
+ * on. 0, RONDO_EINVAL for 0, or RONDO_ECLOSED. */
 RONDO_API int rondo_fs_watch_set_interval(rondo_fs_watch *watch, uint64_t interval_ms);
 
 typedef struct rondo_fs_watch_figures {
-    size_t directories; /* watched: the tree, and those that the path leads through where it must */
+    size_t directories; /* of the tree, the watched one included; 0 for a file */
     size_t unwatched;   /* directories of the tree that could not be; see `error` */
     uint64_t changes;   /* told */
     uint64_t overflows; /* of them, OVERFLOW */

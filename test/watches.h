@@ -122,14 +122,14 @@ WATCHES_HELPER rondo_fs_watch *ready_watch(rondo_loop *loop, const char *path, i
 }
 
 /* Makes a last change below `dir`, and compares all that was told until then. */
-#define CHECK_TOLD(loop, dir, want)                    \
-    do {                                               \
-        write_file(dir "end.mark");                    \
-        await(loop, "created(" dir "end.mark)");       \
-        remove_file(dir "end.mark");                   \
-        await(loop, "removed(" dir "end.mark)");       \
-        cut_marks("end.mark");                         \
-        CHECK_TRACE(want);                             \
+#define CHECK_TOLD(loop, dir, want)              \
+    do {                                         \
+        write_file(dir "end.mark");              \
+        await(loop, "created(" dir "end.mark)"); \
+        remove_file(dir "end.mark");             \
+        await(loop, "removed(" dir "end.mark)"); \
+        cut_marks("end.mark");                   \
+        CHECK_TRACE(want);                       \
     } while (0)
 
 /* Takes the words with this text out of the trace. */

@@ -43,10 +43,10 @@ struct rondo__inotify {
     size_t handles;
     size_t looks;
     rondo__watch_map subs;
-    rondo__list watches; /* the handles */
-    rondo__list touched; /* of them, those to settle after the batch */
-    uint64_t position;   /* bytes read since it was made */
-    uint32_t event;      /* counts them, for subs.seen */
+    rondo__list watches;     /* the handles */
+    rondo__list touched;     /* of them, those to settle after the batch */
+    uint64_t position;       /* bytes read since it was made */
+    rondo__watch_item *next; /* the sub to be shown the event after the one that looks at it */
     rondo__list log;
     size_t logged;
     int *unwanted; /* to be given back when no look is under way */
@@ -153,12 +153,18 @@ void rondo__inotify_drop(rondo__inotify *inotify, int wd) {
     if (inotify && wd >= 0 && !first_sub(inotify, wd)) give_back(inotify, wd);
 }
 
+static void take_off(rondo__watch_sub *sub) {
+    rondo__inotify *inotify = sub->watch->inotify;
+    if (inotify->next == &sub->item) inotify->next = rondo__watch_map_next(&sub->item);
+    rondo__watch_map_remove(&inotify->subs, &sub->item);
+    sub->wd = -1;
+}
+
 void rondo__inotify_unbind(rondo__watch_sub *sub) {
     rondo__inotify *inotify = sub->watch->inotify;
     int wd = sub->wd;
     if (wd < 0) return;
-    rondo__watch_map_remove(&inotify->subs, &sub->item);
-    sub->wd = -1;
+    take_off(sub);
     rondo__inotify_drop(inotify, wd);
 }
 
@@ -166,30 +172,22 @@ void rondo__inotify_unbind(rondo__watch_sub *sub) {
 
 /* Also takes a kernel watch off that is no more. */
 static void show(rondo__watch_sub *sub, uint32_t mask, uint32_t cookie, const char *name) {
-    if (mask & IN_IGNORED) {
-        rondo__watch_map_remove(&sub->watch->inotify->subs, &sub->item);
-        sub->wd = -1;
-    }
+    if (mask & IN_IGNORED) take_off(sub);
     if (sub->is_place)
         rondo__place_event(RONDO__OF(sub, rondo__watch_place, sub), mask, name);
     else
         rondo__tree_event(RONDO__OF(sub, rondo__watch_dir, sub), mask, cookie, name);
 }
 
-/* What one sub does may take others away, so each is looked for anew. */
+/* What one sub does may take others away. */
 static void dispatch(rondo__inotify *inotify, const struct inotify_event *event) {
     uint32_t hash = rondo__watch_hash(&event->wd, sizeof event->wd, 0);
-    uint32_t serial = ++inotify->event;
     const char *name = event->len > 0 ? event->name : NULL;
-    for (;;) {
-        rondo__watch_item *item = rondo__watch_map_first(&inotify->subs, hash);
-        for (; item; item = rondo__watch_map_next(item)) {
-            const rondo__watch_sub *sub = RONDO__OF(item, rondo__watch_sub, item);
-            if (sub->wd == event->wd && sub->seen != serial) break;
-        }
-        if (!item) return;
+    rondo__watch_item *item = rondo__watch_map_first(&inotify->subs, hash);
+    for (; item; item = inotify->next) {
         rondo__watch_sub *sub = RONDO__OF(item, rondo__watch_sub, item);
-        sub->seen = serial;
+        inotify->next = rondo__watch_map_next(item);
+        if (sub->wd != event->wd) continue;
         rondo__inotify_touch(sub->watch);
         show(sub, event->mask, event->cookie, name);
     }
@@ -222,7 +220,6 @@ void rondo__inotify_bind(rondo__watch_sub *sub, int wd) {
     rondo__inotify *inotify = watch->inotify;
     RONDO_ASSERT(sub->wd < 0 && wd >= 0);
     sub->wd = wd;
-    sub->seen = inotify->event;
     rondo__watch_map_add(&inotify->subs, &sub->item, rondo__watch_hash(&wd, sizeof wd, 0));
     /* The log does not change meanwhile, but for being lost as a whole. */
     rondo__list *link = inotify->log.next;
@@ -250,6 +247,7 @@ static void settle_touched(rondo__inotify *inotify) {
 
 /* The instance itself is of no use any more. */
 static void fail_all(rondo__inotify *inotify, int error) {
+    rondo__loop_set_part(inotify->loop, RONDO__PART_WATCH, NULL); /* who starts now gets another */
     rondo__io_stop(inotify->loop, &inotify->io);
     while (!rondo__list_empty(&inotify->watches))
         rondo__watch_fail(RONDO__OF(inotify->watches.next, rondo_fs_watch, fellow), error);

@@ -50,7 +50,11 @@ static void take_subdirectory(rondo_fs_watch *watch, rondo__watch_dir *dir, cons
     if (!(watch->flags & RONDO_FS_WATCH_RECURSIVE)) return;
     rondo__watch_dir *child = rondo__tree_child(watch, dir, name);
     if (!child) {
-        if (!rondo__tree_grow(watch, dir, name, tell)) rondo__watch_lost(watch);
+        /* After an overflow, which has been told before this is read: it may have come since. */
+        bool news = tell || (dir->resync && watch->ready && !watch->polling);
+        const char *path = news && !tell ? rondo__tree_path(watch, dir, name) : NULL;
+        if (path) rondo__window_add(watch, RONDO_FS_WATCH_CREATED, path, true);
+        if (!rondo__tree_grow(watch, dir, name, news)) rondo__watch_lost(watch);
         return;
     }
     child->pass = watch->pass;
@@ -242,7 +246,7 @@ static void drop_unseen(rondo_fs_watch *watch, rondo__watch_dir *dir) {
 
 static void finish_noticed(rondo_fs_watch *watch, rondo__watch_dir *dir, int wd) {
     if (dir->resync) drop_unseen(watch, dir);
-    dir->resync = false;
+    if (!rondo__list_linked(&dir->queue)) dir->resync = false; /* or once more */
     dir->tell = false;
     dir->settled = rondo__inotify_mark(watch->inotify);
     if (dir->names && !rondo__list_linked(&dir->settling))
@@ -285,7 +289,7 @@ static void take_directory(rondo_fs_watch *watch, rondo__look *look, unsigned in
         dir->moved = false;
         drop_incoming(watch);
         rondo__inotify_drop(look->inotify, wd);
-        rondo__tree_queue(watch, dir);
+        if (rondo__tree_path(watch, dir, NULL)) rondo__tree_queue(watch, dir); /* it is not away */
     } else if (read->error < 0) {
         rondo__inotify_drop(look->inotify, wd);
         fail(watch, dir, read->error);

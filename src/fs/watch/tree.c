@@ -247,7 +247,17 @@ static void left(rondo__watch_dir *dir, const char *name, uint32_t cookie, const
                  bool is_directory) {
     rondo_fs_watch *watch = dir->sub.watch;
     rondo__watch_dir *child = is_directory ? rondo__tree_child(watch, dir, name) : NULL;
-    if (child) detach(watch, child);
+    if (child) {
+        /* What is not read of it by now is not looked for: it is made up for if it turns up. */
+        for (rondo__watch_dir *below = child; below; below = next_below(child, below)) {
+            if (!is_pending(watch, below)) continue;
+            child->missed = true;
+            rondo__list_remove(&below->queue);
+            if (below == watch->unfinished && !watch->look) rondo__listing_abort(watch);
+            if (is_being_read(watch, below)) below->moved = true;
+        }
+        detach(watch, child);
+    }
     rondo__window_leave(watch, cookie, path, is_directory, child);
 }
 

@@ -39,7 +39,6 @@ typedef struct rondo__watch_sub {
     rondo__watch_item item; /* inotify->subs, by wd */
     int wd;                 /* -1: none */
     bool is_place;          /* a rondo__watch_place; else a rondo__watch_dir */
-    uint32_t seen;          /* the last event that it was shown */
     rondo_fs_watch *watch;
 } rondo__watch_sub;
 

@@ -182,11 +182,23 @@ void rondo__window_rename(rondo_fs_watch *watch, const char *from, const char *p
     append(watch, RONDO_FS_WATCH_RENAMED, path, from, is_directory);
 }
 
+/* Something was told of its old path since: a rename told after that would be of another thing. */
+static bool old_name_taken(const rondo_fs_watch *watch, const rondo__watch_change *change) {
+    for (rondo__list *link = change->link.next; link != &watch->changes; link = link->next)
+        if (strcmp(RONDO__OF(link, rondo__watch_change, link)->text, change->text) == 0)
+            return true;
+    return false;
+}
+
 bool rondo__window_arrive(rondo_fs_watch *watch, uint32_t cookie, const char *path,
                           rondo__watch_dir **ret_dir) {
     for (rondo__list *link = watch->opens.prev; link != &watch->opens; link = link->prev) {
         rondo__watch_change *change = RONDO__OF(link, rondo__watch_change, open);
         if (change->cookie != cookie) continue;
+        if (old_name_taken(watch, change)) {
+            shut(watch, change, true);
+            return false;
+        }
         *ret_dir = change->dir;
         bool is_directory = change->is_directory;
         shut(watch, change, false);

@@ -72,6 +72,16 @@ TEST(renames_are_not_joined_and_keep_their_place) {
     end();
 }
 
+TEST(paths_below_a_directory_that_was_renamed_mean_others) {
+    begin();
+    make_dir("d");
+    ready_watch(loop, ".", RONDO_FS_WATCH_RECURSIVE, 1000);
+    link_to("x", "d/b");
+    move("d", "e"), make_dir("d"), link_to("x", "d/b");
+    CHECK_WINDOW("created(d/b) renamed(d/)e/ created(d/) created(d/b)");
+    end();
+}
+
 TEST(directories_in_the_place_of_others_are_told_as_two) {
     begin();
     make_dir("d"), write_file("f");

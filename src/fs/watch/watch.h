@@ -103,6 +103,7 @@ typedef struct rondo__watch_change {
     bool mapped; /* in watch->latest: may take in what comes next at its path */
     bool is_directory;
     rondo_fs_watch_what what;
+    uint32_t era; /* watch->era when it came */
     uint32_t cookie;
     uint64_t since_ns;     /* open: when it was heard of */
     rondo__watch_dir *dir; /* open: the directory, taken out of the tree */
@@ -161,6 +162,7 @@ struct rondo_fs_watch {
     rondo__list changes; /* rondo__watch_change */
     rondo__list opens;   /* of them, the open ones, oldest first */
     rondo__watch_map latest;
+    uint32_t era;   /* counts directories that went: paths below them mean others since */
     size_t waiting; /* length of changes */
     size_t open_count;
     bool flooded; /* there were too many, or something was missed */

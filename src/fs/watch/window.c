@@ -88,7 +88,7 @@ static rondo__watch_change *append(rondo_fs_watch *watch, rondo_fs_watch_what wh
         rondo__window_overflow(watch);
         return NULL;
     }
-    *change = (rondo__watch_change){.what = what, .is_directory = is_directory};
+    *change = (rondo__watch_change){.what = what, .era = watch->era, .is_directory = is_directory};
     memcpy(change->text, path, size);
     if (from) change->from = memcpy(change->text + size, from, from_size);
     rondo__list_init(&change->link);
@@ -123,7 +123,7 @@ static bool join(rondo_fs_watch *watch, rondo_fs_watch_what what, const char *pa
                  bool is_directory) {
     rondo__watch_change *last = watch->window_ms > 0 ? find(watch, path) : NULL;
     if (!last) return false;
-    int both = joined(last->what, what);
+    int both = last->era == watch->era ? joined(last->what, what) : -1;
     /* A directory that takes the place of another one, or of a file, is a new thing to look into. */
     if (last->what == RONDO_FS_WATCH_REMOVED && (is_directory || last->is_directory)) both = -1;
     if (both < 0 || last->is_directory != is_directory) {
@@ -151,6 +151,7 @@ static void map(rondo_fs_watch *watch, rondo__watch_change *change) {
 void rondo__window_add(rondo_fs_watch *watch, rondo_fs_watch_what what, const char *path,
                        bool is_directory) {
     if (watch->flooded || join(watch, what, path, is_directory)) return;
+    if (is_directory && what == RONDO_FS_WATCH_REMOVED) watch->era++;
     rondo__watch_change *change = append(watch, what, path, NULL, is_directory);
     if (change) map(watch, change);
 }
@@ -161,6 +162,7 @@ void rondo__window_leave(rondo_fs_watch *watch, uint32_t cookie, const char *pat
                          bool is_directory, rondo__watch_dir *dir) {
     rondo__watch_change *last = watch->window_ms > 0 ? find(watch, path) : NULL;
     if (last) unmap(watch, last); /* told on its own: it is of the name that is left */
+    if (is_directory) watch->era++;
     rondo__watch_change *change = append(watch, RONDO_FS_WATCH_REMOVED, path, NULL, is_directory);
     if (!change) {
         if (dir) rondo__tree_drop(watch, dir);
@@ -179,6 +181,7 @@ void rondo__window_rename(rondo_fs_watch *watch, const char *from, const char *p
                           bool is_directory) {
     rondo__watch_change *last = watch->window_ms > 0 ? find(watch, path) : NULL;
     if (last) unmap(watch, last);
+    if (is_directory) watch->era++;
     append(watch, RONDO_FS_WATCH_RENAMED, path, from, is_directory);
 }
 

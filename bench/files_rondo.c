@@ -80,26 +80,22 @@ static void run_empty(unsigned in_flight, uint64_t n) { run(in_flight, n, next_e
 
 /* ---- a big file ---- */
 
-static int big;
-static void on_piece(rondo_loop *self, int64_t result, void *arg) {
-    if (result <= 0) {
-        files_check("stream", result, 0);
-        return;
-    }
-    total += (uint64_t)result;
-    files_check(
-        "stream",
-        rondo_fs_read(self, big, arg, FILES_STREAM_STEP, (int64_t)total, NULL, on_piece, arg), 0);
+static void on_piece(rondo_stream *file, rondo_slice piece, void *arg) {
+    (void)file, (void)arg;
+    total += piece.len;
+}
+static void on_error(rondo_stream *file, int error, void *arg) {
+    (void)file, (void)arg;
+    files_die("stream", rondo_error_text(error));
 }
 static void run_stream(unsigned in_flight, uint64_t n) {
+    rondo_stream *file;
     (void)in_flight;
     total = 0;
-    big = rondo_fs_open_sync("big", O_RDONLY, 0);
-    files_check(
-        "stream",
-        rondo_fs_read(loop, big, buffers[0], FILES_STREAM_STEP, 0, NULL, on_piece, buffers[0]), 0);
+    files_check("stream", rondo_file_reader_open(loop, "big", 0, -1, &file), 0);
+    rondo_stream_on_data(file, on_piece, NULL);
+    rondo_stream_on_error(file, on_error, NULL);
     rondo_loop_run(loop, RONDO_RUN_ALL);
-    rondo_fs_close_sync(big);
     files_check("stream", (int64_t)total, (int64_t)n);
 }
 

@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
-from running import BUILD, LIMIT_S, Example, run_tests  # noqa: E402
+from running import BUILD, LIMIT_S, Example, read_to_end, run_tests  # noqa: E402
 
 
 # --- all that serve ------------------------------------------------------------------------------
@@ -133,13 +133,6 @@ def test_chat_is_not_slowed_down_by_one_who_never_reads():
 
 def pattern(size):
     return bytes(range(251)) * (size // 251) + bytes(size % 251)
-
-
-def read_to_end(connection):
-    chunks = []
-    while chunk := connection.recv(65536):
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def open_files(process):

@@ -6,13 +6,16 @@
 
 import hashlib
 import os
+import select
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
-from running import BUILD, LIMIT_S, run_tests  # noqa: E402
+from running import BUILD, LIMIT_S, Example, read_to_end, run_tests  # noqa: E402
 
 
 # --- checksum ------------------------------------------------------------------------------------
@@ -60,6 +63,57 @@ def test_checksum_of_nothing_is_nothing():
     with tempfile.TemporaryDirectory() as root:
         done = checksum(root)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), done
+
+
+# --- http_offload --------------------------------------------------------------------------------
+
+FOR_EVER = 2 * 10 ** 9  # that many numbers take longer than any test
+
+
+def ask(server, path):
+    """A connection on which this was asked."""
+    connection = server.connect()
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    return connection
+
+
+def answer(connection):
+    """(status, body)"""
+    with connection:
+        head, _, body = read_to_end(connection).partition(b"\r\n\r\n")
+    return int(head.split()[1]), body.decode()
+
+
+def test_http_offload_answers_while_it_computes():
+    with Example("http_offload", "2", "2", "600000") as server:
+        heavy = [ask(server, f"/primes?{FOR_EVER}") for _ in range(2)]
+        for _ in range(20):
+            assert answer(ask(server, "/light")) == (200, "light\n")
+        assert select.select(heavy, [], [], 0)[0] == []
+        for connection in heavy:  # reset: one that only ends could be waiting for its answer
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+        assert answer(ask(server, "/primes?100")) == (200, "25\n")  # the two threads are free again
+
+
+def test_http_offload_refuses_what_is_too_much():
+    with Example("http_offload", "1", "1", "600000") as server:
+        heavy = [ask(server, f"/primes?{FOR_EVER}") for _ in range(3)]
+        refused = select.select(heavy, [], [], LIMIT_S)[0]
+        assert len(refused) == 1, "one is computed, one waits"
+        assert answer(refused[0]) == (503, "too much to do, try again\n")
+        assert answer(ask(server, "/primes?10"))[0] == 503
+        assert answer(ask(server, "/light"))[0] == 200
+        for connection in heavy:
+            connection.close()
+
+
+def test_http_offload_gives_up_when_it_takes_too_long():
+    with Example("http_offload", "1", "10", "300") as server:
+        heavy = [ask(server, f"/primes?{FOR_EVER}") for _ in range(3)]
+        for connection in heavy:
+            assert answer(connection) == (504, "that took too long\n")
+        assert answer(ask(server, "/primes?0")) == (200, "0\n")
 
 
 sys.exit(run_tests(globals()))

@@ -47,6 +47,13 @@ class Example:
         return connection
 
 
+def read_to_end(connection):
+    chunks = []
+    while chunk := connection.recv(65536):
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
 def run_tests(functions):
     """Runs the functions test_*, those with a word of the command line in their name; the exit status."""
     tests = [(name, test) for name, test in functions.items() if name.startswith("test_")

@@ -130,14 +130,32 @@ static void next_file(unsigned slot) {
 }
 static void run_write(unsigned in_flight, uint64_t n) { run(in_flight, n, next_file); }
 
+/* ---- a tree ---- */
+
+static rondo_walk_verdict on_entry(rondo_loop *self, const rondo_walk_entry *entry, void *arg) {
+    (void)self, (void)arg;
+    files_check("walk", entry->error, 0);
+    total++;
+    return RONDO_WALK_ON;
+}
+static void on_walked(rondo_loop *self, int64_t result, void *arg) {
+    (void)self, (void)arg;
+    files_check("walk", result, (int64_t)count);
+}
+static void run_walk(unsigned in_flight, uint64_t n) {
+    (void)in_flight;
+    total = 0;
+    count = n;
+    files_check("walk", rondo_fs_walk(loop, "tree", 0, 0, NULL, on_entry, on_walked, NULL), 0);
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+    files_check("walk", (int64_t)total, (int64_t)n);
+}
+
 int main(int argc, char **argv) {
-    static const files_row rows[] = {{"stat", run_stat},
-                                     {"read4k", run_read4k},
-                                     {"read64k", run_read64k},
-                                     {"stream", run_stream},
-                                     {"write", run_write},
-                                     {"empty", run_empty},
-                                     {NULL, NULL}};
+    static const files_row rows[] = {{"stat", run_stat},       {"read4k", run_read4k},
+                                     {"read64k", run_read64k}, {"stream", run_stream},
+                                     {"write", run_write},     {"empty", run_empty},
+                                     {"walk", run_walk},       {NULL, NULL}};
     unsigned threads = argc == 3 ? (unsigned)atoi(argv[2]) : 1;
     loop = rondo_loop_new();
     if (!loop || rondo_lane_resize(rondo_lane_fs(loop), threads, 65536) < 0 ||

@@ -20,7 +20,8 @@ class Failure(Exception):
 def inner(values):
     """The range without the extremes, where there are enough."""
     values = sorted(values)
-    return (values[1], values[-2]) if len(values) >= 5 else (values[0], values[-1])
+    extremes = max(1, len(values) // 8) if len(values) >= 5 else 0
+    return values[extremes], values[-1 - extremes]
 
 
 def ratio(values, others):

@@ -23,8 +23,6 @@ static uint64_t timeout_ms = 5000;
 typedef struct question {
     rondo_http_response *response;
     rondo_job *job;
-    rondo_timer *timer;
-    bool late;
     int64_t below;
 } question;
 
@@ -48,8 +46,7 @@ static void refuse(rondo_http_response *response, int status, const char *why) {
 static void on_counted(rondo_loop *loop, int64_t result, void *arg) {
     question *q = arg;
     char text[32];
-    rondo_close(q->timer);
-    if (result < 0 && q->late) {
+    if (result == RONDO_ETIMEDOUT) {
         refuse(q->response, 504, "that took too long\n");
     } else if (result < 0) {
         rondo_close(q->response); /* canceled: nobody is there any more */
@@ -65,32 +62,24 @@ static void on_aborted(rondo_http_response *response, void *arg) {
     rondo_job_cancel(((question *)arg)->job);
 }
 
-/* Taken out of the queue, or asked to end: either way on_counted() is still to come. */
-static void on_late(rondo_timer *timer, void *arg) {
-    question *q = arg;
-    q->late = true;
-    rondo_job_cancel(q->job);
-}
-
 static void answer_primes(rondo_loop *loop, rondo_http_request *request,
                           rondo_http_response *response) {
     rondo_slice query = rondo_http_request_query(request);
     char number[20] = "";
     memcpy(number, query.data, query.len < sizeof number ? query.len : 0);
-    rondo_timer *timer = rondo_timer_new(loop);
     question *q = malloc(sizeof *q);
-    int error = q && timer ? 0 : RONDO_ENOMEM;
+    int error = q ? 0 : RONDO_ENOMEM;
     if (error == 0) {
-        *q = (question){.response = response, .timer = timer, .below = atoll(number)};
+        *q = (question){.response = response, .below = atoll(number)};
         error = rondo_work_submit(loop, NULL, &q->job, count_primes, on_counted, q);
     }
     if (error < 0) { /* RONDO_EAGAIN: better a quick no than a queue without end */
-        rondo_close(timer);
         free(q);
         refuse(response, 503, "too much to do, try again\n");
         return;
     }
-    rondo_timer_start(q->timer, timeout_ms, 0, on_late, q);
+    /* Taken out of the queue, or asked to end: either way on_counted() is still to come. */
+    if (rondo_job_set_timeout(q->job, timeout_ms) < 0) rondo_job_cancel(q->job);
     rondo_http_response_on_aborted(response, on_aborted, q);
 }
 

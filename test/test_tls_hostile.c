@@ -9,53 +9,6 @@
 
 /* ---- what is no TLS ---- */
 
-/* A server's stream and a peer that is only a descriptor. */
-typedef struct visit {
-    rondo_loop *loop;
-    rondo_tls_context *serving;
-    rondo_stream *server;
-    int fd;
-} visit;
-
-static void begin_visit(visit *self) {
-    make_site();
-    self->loop = new_virtual_loop();
-    self->serving = new_server_context();
-}
-
-static void await_hello(visit *self) {
-    rondo_stream_on_connect(self->server, note_shaken, (void *)(uintptr_t) "server");
-    rondo_stream_on_error(self->server, note_why, (void *)(uintptr_t) "server");
-    CHECK_INT(rondo_tls_start(self->server, self->serving, NULL), 0);
-    run_turns(self->loop, 2);
-}
-
-static void start_visit(visit *self) {
-    int on = 1;
-    begin_visit(self);
-    self->fd = new_tcp_pair(self->loop, &self->server);
-    CHECK_INT(setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
-    CHECK_INT(setsockopt(self->server->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
-    await_hello(self);
-}
-
-/* Over Unix sockets: what is sent is there at once, in the pieces in which it was sent, and what the
- * server can send unread is bounded exactly. TCP with small buffers is at the mercy of its timers. */
-static void start_exact_visit(visit *self) {
-    int small = 4096;
-    begin_visit(self);
-    self->fd = new_pair(self->loop, &self->server);
-    CHECK_INT(setsockopt(self->server->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
-    await_hello(self);
-}
-
-static void end_visit(visit *self) {
-    if (self->fd >= 0) close(self->fd);
-    end_loop(self->loop);
-    rondo_tls_context_free(self->serving);
-    free_site();
-}
-
 TEST(plain_http_is_told_apart) {
     visit it;
     start_visit(&it);
@@ -156,49 +109,10 @@ TEST(its_time_can_be_set_and_is_not_the_connections) {
 
 /* ---- a peer that is OpenSSL itself ---- */
 
-typedef struct peer {
-    SSL_CTX *ctx;
-    SSL *ssl;
-    BIO *in, *out; /* to it, from it */
-} peer;
-
-static void peer_init(peer *self, int version) {
-    self->ctx = SSL_CTX_new(TLS_client_method());
-    SSL_CTX_set_security_level(self->ctx, 0);
-    SSL_CTX_set_min_proto_version(self->ctx, version);
-    SSL_CTX_set_max_proto_version(self->ctx, version);
-    self->ssl = SSL_new(self->ctx);
-    self->in = BIO_new(BIO_s_mem());
-    self->out = BIO_new(BIO_s_mem());
-    SSL_set_bio(self->ssl, self->in, self->out);
-    SSL_set_connect_state(self->ssl);
-}
-
-static void peer_fini(peer *self) {
-    SSL_free(self->ssl);
-    SSL_CTX_free(self->ctx);
-}
-
-/* Moves bytes between it and the socket, `most` at a time, with a turn of the loop for each. */
-static void carry(peer *self, visit *it, int most, int rounds) {
-    char bytes[65536];
-    for (int i = 0, idle = 0; i < rounds; i++) {
-        int len = BIO_read(self->out, bytes, most);
-        if (len > 0) harness_send_all(it->fd, bytes, (size_t)len);
-        run_turns(it->loop, 1);
-        ssize_t count = recv(it->fd, bytes, sizeof bytes, MSG_DONTWAIT);
-        if (count > 0) BIO_write(self->in, bytes, (int)count);
-        if (!SSL_is_init_finished(self->ssl)) SSL_do_handshake(self->ssl);
-        idle = len <= 0 && count <= 0 ? idle + 1 : 0;
-        if (idle == 6) return;
-    }
-    FAIL("it does not come to an end");
-}
-
 TEST(a_handshake_may_come_byte_by_byte) {
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
         visit it;
-        peer client;
+        tls_peer client;
         start_visit(&it);
         peer_init(&client, version);
         SSL_do_handshake(client.ssl);
@@ -219,7 +133,7 @@ TEST(a_handshake_may_come_byte_by_byte) {
 
 TEST(tls_1_1_is_refused) {
     visit it;
-    peer client;
+    tls_peer client;
     start_visit(&it);
     peer_init(&client, TLS1_1_VERSION);
     SSL_do_handshake(client.ssl);
@@ -230,21 +144,9 @@ TEST(tls_1_1_is_refused) {
     end_visit(&it);
 }
 
-static void shake(visit *it, peer *client, int version) {
-    peer_init(client, version);
-    SSL_do_handshake(client->ssl);
-    carry(client, it, 65536, 100);
-    CHECK_TRACE("server");
-}
-
-static void shake_with_peer(visit *it, peer *client, int version) {
-    start_visit(it);
-    shake(it, client, version);
-}
-
 TEST(there_is_no_renegotiation) {
     visit it;
-    peer client;
+    tls_peer client;
     shake_with_peer(&it, &client, TLS1_2_VERSION);
     rondo_stream_on_data(it.server, note_data, NULL);
     CHECK_INT(SSL_renegotiate(client.ssl), 1);
@@ -259,7 +161,7 @@ TEST(there_is_no_renegotiation) {
 
 TEST(keys_can_be_changed_under_way) {
     visit it;
-    peer client;
+    tls_peer client;
     char bytes[64] = "";
     shake_with_peer(&it, &client, TLS1_3_VERSION);
     rondo_stream_on_data(it.server, note_data, NULL);
@@ -280,7 +182,7 @@ TEST(keys_can_be_changed_under_way) {
 /* The kernel is full for the first answer: the second one must not overtake it. */
 TEST(answers_to_key_updates_keep_their_order) {
     visit it;
-    peer client;
+    tls_peer client;
     char bytes[64] = "";
     shake_with_peer(&it, &client, TLS1_3_VERSION);
     rondo_stream_on_data(it.server, note_data, NULL);
@@ -301,7 +203,7 @@ TEST(answers_to_key_updates_keep_their_order) {
     end_visit(&it);
 }
 
-static void ask_for_keys(peer *client, int count) {
+static void ask_for_keys(tls_peer *client, int count) {
     while (count-- > 0) {
         CHECK_INT(SSL_key_update(client->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
         SSL_do_handshake(client->ssl);
@@ -309,7 +211,7 @@ static void ask_for_keys(peer *client, int count) {
 }
 
 /* All that it has to say, in one piece, read in one turn and told in the next; returns how much it was. */
-static int say_at_once(peer *client, visit *it) {
+static int say_at_once(tls_peer *client, visit *it) {
     char bytes[8192];
     int len = BIO_read(client->out, bytes, sizeof bytes);
     CHECK(len > 0 && len < (int)sizeof bytes);
@@ -323,7 +225,7 @@ static int say_at_once(peer *client, visit *it) {
 TEST(a_flood_of_key_updates_ends) {
     for (int with_data = 0; with_data <= 1; with_data++) {
         visit it;
-        peer client;
+        tls_peer client;
         start_exact_visit(&it);
         shake(&it, &client, TLS1_3_VERSION);
         rondo_stream_on_data(it.server, ignore_data, NULL);
@@ -347,7 +249,7 @@ TEST(a_flood_of_key_updates_ends) {
  * answers must not fill our memory, nor keep the loop busy. */
 TEST(who_asks_for_keys_and_never_reads_is_cut_off) {
     visit it;
-    peer client;
+    tls_peer client;
     size_t asked = 0;
     start_exact_visit(&it);
     shake(&it, &client, TLS1_3_VERSION);
@@ -376,7 +278,7 @@ TRACE_CALLBACK pause_and_note(rondo_stream *stream, rondo_slice chunk, void *arg
  * though the socket has nothing more to say, and also after a pause. */
 static void send_good_and_broken(rondo_stream_data_cb on_data) {
     visit it;
-    peer client;
+    tls_peer client;
     char bytes[8192];
     shake_with_peer(&it, &client, TLS1_3_VERSION);
     rondo_stream_on_data(it.server, on_data, NULL);
@@ -406,7 +308,7 @@ TEST(a_broken_record_is_told_behind_the_good_ones) {
 /* It has said what it wanted, and does not wait for the tickets. */
 TEST(a_client_in_a_hurry_is_heard) {
     visit it;
-    peer client;
+    tls_peer client;
     char bytes[8192];
     start_visit(&it);
     peer_init(&client, TLS1_3_VERSION);
@@ -451,7 +353,7 @@ TRACE_CALLBACK ping_again(rondo_stream *stream, rondo_slice chunk, void *arg) {
  * they came, while two who are in already go on with theirs. */
 TEST(a_flood_of_handshakes_does_not_keep_the_others_waiting) {
     couple it;
-    peer clients[FLOOD];
+    tls_peer clients[FLOOD];
     visit visits[FLOOD];
     char bytes[4096];
     int echoes = 0;

@@ -194,4 +194,105 @@ STREAMS_HELPER void start_couple(couple *self) {
     couple_shake(self);
 }
 
+/* ---- one stream, and a peer that is only a descriptor ---- */
+
+typedef struct visit {
+    rondo_loop *loop;
+    rondo_tls_context *serving;
+    rondo_stream *server;
+    int fd;
+} visit;
+
+STREAMS_HELPER void begin_visit(visit *self) {
+    make_site();
+    self->loop = new_virtual_loop();
+    self->serving = new_server_context();
+}
+
+STREAMS_HELPER void await_hello(visit *self) {
+    rondo_stream_on_connect(self->server, note_shaken, (void *)(uintptr_t) "server");
+    rondo_stream_on_error(self->server, note_why, (void *)(uintptr_t) "server");
+    CHECK_INT(rondo_tls_start(self->server, self->serving, NULL), 0);
+    run_turns(self->loop, 2);
+}
+
+STREAMS_HELPER void start_visit(visit *self) {
+    int on = 1;
+    begin_visit(self);
+    self->fd = new_tcp_pair(self->loop, &self->server);
+    CHECK_INT(setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+    CHECK_INT(setsockopt(self->server->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+    await_hello(self);
+}
+
+/* Over Unix sockets: what is sent is there at once, in the pieces in which it was sent, and what the
+ * server can send unread is bounded exactly. TCP with small buffers is at the mercy of its timers. */
+STREAMS_HELPER void start_exact_visit(visit *self) {
+    int small = 4096;
+    begin_visit(self);
+    self->fd = new_pair(self->loop, &self->server);
+    CHECK_INT(setsockopt(self->server->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    await_hello(self);
+}
+
+STREAMS_HELPER void end_visit(visit *self) {
+    if (self->fd >= 0) close(self->fd);
+    end_loop(self->loop);
+    rondo_tls_context_free(self->serving);
+    free_site();
+}
+
+/* ---- with a peer that is OpenSSL itself ---- */
+
+typedef struct tls_peer {
+    SSL_CTX *ctx;
+    SSL *ssl;
+    BIO *in, *out; /* to it, from it */
+} tls_peer;
+
+STREAMS_HELPER void peer_init(tls_peer *self, int version) {
+    self->ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_security_level(self->ctx, 0);
+    SSL_CTX_set_min_proto_version(self->ctx, version);
+    SSL_CTX_set_max_proto_version(self->ctx, version);
+    self->ssl = SSL_new(self->ctx);
+    self->in = BIO_new(BIO_s_mem());
+    self->out = BIO_new(BIO_s_mem());
+    SSL_set_bio(self->ssl, self->in, self->out);
+    SSL_set_connect_state(self->ssl);
+}
+
+STREAMS_HELPER void peer_fini(tls_peer *self) {
+    SSL_free(self->ssl);
+    SSL_CTX_free(self->ctx);
+}
+
+/* Moves bytes between it and the socket, `most` at a time, with a turn of the loop for each. */
+STREAMS_HELPER void carry(tls_peer *self, visit *it, int most, int rounds) {
+    char bytes[65536];
+    for (int i = 0, idle = 0; i < rounds; i++) {
+        int len = BIO_read(self->out, bytes, most);
+        if (len > 0) harness_send_all(it->fd, bytes, (size_t)len);
+        run_turns(it->loop, 1);
+        ssize_t count = recv(it->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (count > 0) BIO_write(self->in, bytes, (int)count);
+        if (!SSL_is_init_finished(self->ssl)) SSL_do_handshake(self->ssl);
+        idle = len <= 0 && count <= 0 ? idle + 1 : 0;
+        if (idle == 6) return;
+    }
+    FAIL("it does not come to an end");
+}
+
+STREAMS_HELPER void shake(visit *it, tls_peer *client, int version) {
+    peer_init(client, version);
+    SSL_do_handshake(client->ssl);
+    carry(client, it, 65536, 100);
+    CHECK_TRACE("server");
+}
+
+STREAMS_HELPER void shake_with_peer(visit *it, tls_peer *client, int version) {
+    start_visit(it);
+    shake(it, client, version);
+}
+
 #endif

@@ -39,9 +39,9 @@ RONDO_API int rondo_tls_context_new(rondo_tls_role role, rondo_tls_context **ret
 /* The caller needs it no more; servers and streams that do keep it. NULL is allowed. */
 RONDO_API void rondo_tls_context_free(rondo_tls_context *context);
 
-/* Why the last call on the context failed: "key.pem: no such file". Static or the context's, until
- * the next call on it; "" when it didn't fail. */
-RONDO_API const char *rondo_tls_context_error(const rondo_tls_context *context);
+/* Why the last call on the context failed, of whichever thread: "key.pem: no such file"; "" when it
+ * didn't fail. The words stay until the calling thread asks again, about whichever context. */
+RONDO_API const char *rondo_tls_context_error(rondo_tls_context *context);
 
 /* What follows changes what connections get from then on; those there are keep what they have until
  * they close. All return 0; RONDO_ENOMEM; or, with words in rondo_tls_context_error(), RONDO_EINVAL

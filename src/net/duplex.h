@@ -207,6 +207,12 @@ void rondo__timeouts_read(rondo_stream *stream);
 /* The write timeout: starts unless it runs, is pushed ahead if it runs, ends. */
 void rondo__timeouts_blocked(rondo_stream *stream);
 void rondo__timeouts_written(rondo_stream *stream);
+/* Bytes went to the kernel, perhaps some that a transport had taken long before: all timeouts that
+ * mind are pushed ahead. */
+static inline void rondo__timeouts_sent(rondo_stream *stream) {
+    rondo__stream_touch(stream);
+    if (stream->extra) rondo__timeouts_written(stream);
+}
 void rondo__timeouts_unblocked(rondo_stream *stream);
 
 /* ---- events.c ---- */

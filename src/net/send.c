@@ -200,9 +200,7 @@ static bool anything_left(const rondo_stream *stream, const rondo__direct *direc
 
 static void count_sent(rondo_stream *stream, int64_t sent) {
     stream->bytes_out += (uint64_t)sent;
-    if (sent <= 0) return;
-    rondo__stream_touch(stream);
-    if (stream->extra) rondo__timeouts_written(stream);
+    if (sent > 0) rondo__timeouts_sent(stream);
 }
 
 /* Until nothing is left: 0. Or why it stopped: RONDO_EAGAIN, or an error of the stream. */

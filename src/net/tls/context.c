@@ -74,9 +74,14 @@ void rondo_tls_context_free(rondo_tls_context *context) {
     rondo__free(context);
 }
 
-const char *rondo_tls_context_error(const rondo_tls_context *context) {
+/* A copy: another thread may be writing the next one. */
+const char *rondo_tls_context_error(rondo_tls_context *context) {
+    static _Thread_local rondo__tls_report report;
     check(context, __func__);
-    return context->report.text;
+    pthread_mutex_lock(&context->lock);
+    report = context->report;
+    pthread_mutex_unlock(&context->lock);
+    return report.text;
 }
 
 /* ---- changes ---- */

@@ -68,7 +68,8 @@ void rondo__tls_handshake_end(rondo__tls *tls) {
 
 /* ---- steps ---- */
 
-static void begin(rondo__tls *tls) {
+void rondo__tls_handshake_begin(rondo__tls *tls) {
+    RONDO_ASSERT(tls->stream->fd >= 0 && !(tls->flags & RONDO__TLS_HAS_SOCKET));
     /* OpenSSL's socket BIO needs it to ask the kernel to encrypt. */
     BIO_set_fd(SSL_get_rbio(tls->ssl), tls->stream->fd, BIO_NOCLOSE);
     tls->flags |= RONDO__TLS_HAS_SOCKET;
@@ -130,7 +131,7 @@ static int step(rondo__tls *tls, int *ret_events) {
 int rondo__tls_handshake(rondo_stream *stream, int events, int *ret_events) {
     rondo__tls *tls = rondo__tls_of(stream);
     rondo__tls_part *part = rondo__tls_part_of(stream->base.loop);
-    if (!(tls->flags & RONDO__TLS_HAS_SOCKET)) begin(tls);
+    if (!(tls->flags & RONDO__TLS_HAS_SOCKET)) rondo__tls_handshake_begin(tls);
     bool granted = (tls->flags & RONDO__TLS_GRANTED) != 0;
     tls->events |= events;
     /* Those who wait have used up this turn: nobody can get in before them. */

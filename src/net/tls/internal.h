@@ -157,7 +157,8 @@ enum {
     RONDO__TLS_LATER = 1 << 6,      /* read() has a result to give, `later` */
     RONDO__TLS_DATA_DRY = 1 << 7,   /* the read before stopped because of that */
     RONDO__TLS_HAS_SOCKET = 1 << 8, /* the link knows the descriptor */
-    RONDO__TLS_STARVED = 1 << 9     /* a write waits for the rest of a message of the peer's */
+    RONDO__TLS_STARVED = 1 << 9,    /* a write waits for the rest of a message of the peer's */
+    RONDO__TLS_SAID_MORE = 1 << 10  /* something was written after the peer's close_notify */
 };
 
 typedef struct rondo__tls {
@@ -226,6 +227,9 @@ bool rondo__tls_in_kernel(const rondo__tls *tls);
 
 int rondo__tls_handshake(rondo_stream *stream, int events, int *ret_events);
 void rondo__tls_handshake_init(rondo__tls *tls);
+/* The stream has its socket: the handshake's time begins. With the first step, or before: a peer
+ * that neither reads nor writes would never let it come to one. */
+void rondo__tls_handshake_begin(rondo__tls *tls);
 void rondo__tls_handshake_end(rondo__tls *tls);
 
 /* ---- transport.c, start.c ---- */

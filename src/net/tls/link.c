@@ -79,6 +79,7 @@ int rondo__tls_push(rondo__tls *tls) {
         int64_t sent = send_bytes(tls, tls->kept + tls->kept_at, rondo__tls_kept(tls));
         if (sent < 0) return (int)sent;
         tls->kept_at += (size_t)sent;
+        rondo__timeouts_sent(tls->stream); /* a slow reader is a reader */
     }
     rondo__free(tls->kept);
     tls->kept = NULL;

@@ -132,6 +132,7 @@ int rondo_tls_start(rondo_stream *stream, rondo_tls_context *context, const char
         return status;
     }
     attach(stream, tls);
+    rondo__tls_handshake_begin(tls);
     return 0;
 }
 
@@ -152,8 +153,10 @@ int rondo__tls_start_client(rondo_stream *stream, rondo_tls_context *context, co
 static int secure(rondo_stream *stream, void *context) {
     rondo__tls *tls;
     int status = prepare(stream, context, NULL, &tls);
-    if (status == 0) attach(stream, tls);
-    return status;
+    if (status < 0) return status;
+    attach(stream, tls);
+    rondo__tls_handshake_begin(tls);
+    return 0;
 }
 
 static void drop_context(void *context) { rondo_tls_context_free(context); }

@@ -142,16 +142,25 @@ static int64_t write_records(rondo__tls *tls, cursor *from) {
     return status < 0 ? status : taken;
 }
 
+/* A peer that has said goodbye may be gone: whether it got this is not known any more. */
+static int64_t note_sent(rondo__tls *tls, int64_t sent) {
+    if (sent > 0 && (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN))
+        tls->flags |= RONDO__TLS_SAID_MORE;
+    return sent;
+}
+
 static int64_t tls_write(rondo_stream *stream, const struct iovec *iov, int count, int flags) {
     rondo__tls *tls = rondo__tls_of(stream);
     cursor from = {iov, count, 0};
-    if (rondo__tls_in_kernel(tls)) return rondo__socket_write(stream->fd, iov, count, flags);
-    return write_records(tls, &from);
+    if (rondo__tls_in_kernel(tls))
+        return note_sent(tls, rondo__socket_write(stream->fd, iov, count, flags));
+    return note_sent(tls, write_records(tls, &from));
 }
 
 static int64_t tls_sendfile(rondo_stream *stream, int file, uint64_t offset, uint64_t len) {
-    if (!rondo__tls_in_kernel(rondo__tls_of(stream))) return RONDO_ENOSYS;
-    return rondo__socket_sendfile(stream->fd, file, offset, len);
+    rondo__tls *tls = rondo__tls_of(stream);
+    if (!rondo__tls_in_kernel(tls)) return RONDO_ENOSYS;
+    return note_sent(tls, rondo__socket_sendfile(stream->fd, file, offset, len));
 }
 
 static bool tls_starved(const rondo_stream *stream) {
@@ -180,14 +189,16 @@ static int say_bye(rondo__tls *tls) {
 }
 
 /* All bytes of the user are with the kernel. A peer that has said goodbye may be gone, and need not
- * hear ours. */
+ * hear ours; but if anything was written since, nobody knows whether it came: no `finish` then. */
 static int tls_shut(rondo_stream *stream) {
     rondo__tls *tls = rondo__tls_of(stream);
     int status = say_bye(tls);
     if (status == 0) status = rondo__tls_push(tls);
     if (status == 0) status = rondo__socket_shutdown(stream->fd);
     bool gone = status == RONDO_EPIPE || status == RONDO_ECONNRESET || status == RONDO_ENOTCONN;
-    return gone && (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) ? 0 : status;
+    bool forgiven = (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) &&
+                    !(tls->flags & RONDO__TLS_SAID_MORE);
+    return gone && forgiven ? 0 : status;
 }
 
 /* A peer that hears close_notify takes what it has for all: that is said only if it is. */

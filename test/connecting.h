@@ -34,11 +34,17 @@ STREAMS_HELPER int listen_on(const char *host, uint16_t *port, int backlog) {
     return fd;
 }
 
-/* A port of 127.0.0.1 that is free: it was ours a moment ago. */
+/* A port of 127.0.0.1 that is free: it was ours a moment ago. It is below those that the kernel gives
+ * to whoever asks for any, so that no other test gets it by chance meanwhile. */
 STREAMS_HELPER uint16_t free_port(void) {
-    uint16_t port = 0;
-    close(listen_on("127.0.0.1", &port, 1));
-    return port;
+    static unsigned turn;
+    for (;;) {
+        uint16_t port = (uint16_t)(10000 + ((unsigned)getpid() * 31 + turn++) % 20000);
+        int fd = listen_on("127.0.0.1", &port, 1);
+        if (fd < 0) continue;
+        close(fd);
+        return port;
+    }
 }
 
 /* A port that refuses connections, for as long as the fd is open: nobody else can have it. */

@@ -30,6 +30,7 @@ and for a block of sh, which is otherwise left alone:
 import concurrent.futures
 import difflib
 import os
+import random
 import re
 import select
 import shlex
@@ -108,9 +109,15 @@ def from_example(path):
 # --- Trying them ---------------------------------------------------------------------------------
 
 def free_port():
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
+    """Below those that the kernel gives to whoever asks for any: nobody gets it by chance meanwhile."""
+    while True:
+        port = random.randrange(10000, 30000)
+        with socket.socket() as server:
+            try:
+                server.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def port_replacer(commands):

@@ -173,6 +173,13 @@ def test_what_can_not_run(root):
         refused(1, f"port {port} of 127.0.0.1 is in use", "serve", root, "--port", port)
 
 
+def catches(process, signum):
+    """Whether it has a handler for the signal, as it has before it opens its sockets."""
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", file.read(), re.MULTILINE)
+    return bool(int(caught[1], 16) >> (signum - 1) & 1) if caught else False
+
+
 def test_standard_output_that_is_full_or_closed(root):
     with open("/dev/full", "w") as full:
         for args in (["--version"], ["--help"], ["help", "serve"], ["serve", root, "--port=0"]):
@@ -185,8 +192,9 @@ def test_standard_output_that_is_full_or_closed(root):
         process = subprocess.Popen(["sh", "-c", f"exec {RONDO} serve {root} --port 0 {fds}"],
                                    stderr=subprocess.DEVNULL)
         try:
-            time.sleep(0.1)
-            same(process.poll(), None)
+            while not catches(process, signal.SIGTERM):
+                same(process.poll(), None)
+                time.sleep(0.01)
             process.terminate()
             same(process.wait(timeout=LIMIT_S), 0)
         finally:

@@ -4,7 +4,7 @@
  * cost two, and what becomes of those that fail.
  */
 #define _GNU_SOURCE
-#include "streams.h"
+#include "servers.h"
 
 #include "faults.h"
 
@@ -281,13 +281,6 @@ TEST(a_watch_that_the_kernel_refuses_is_an_error) {
 }
 
 /* ---- servers ---- */
-
-static void note_connection(rondo_server *server, rondo_stream *connection, void *arg) {
-    note("connection");
-}
-static void note_server_error(rondo_server *server, int error, void *arg) {
-    note("%s", rondo_error_name(error));
-}
 
 static rondo_server *new_server(rondo_loop *loop, const char *host) {
     rondo_server *server = rondo_server_new(loop);

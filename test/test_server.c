@@ -2,7 +2,7 @@
  *
  * Servers: listening, accepting, and running out of descriptors.
  */
-#include "streams.h"
+#include "servers.h"
 
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -66,12 +66,6 @@ TEST(listening_and_its_errors) {
     end_loop(loop);
 }
 
-static void note_connection(rondo_server *server, rondo_stream *connection, void *arg) {
-    note("connection");
-}
-static void note_server_error(rondo_server *server, int error, void *arg) {
-    note("%s", rondo_error_name(error));
-}
 static void greet(rondo_server *server, rondo_stream *connection, void *arg) {
     char text[64];
     CHECK(rondo_stream_peer(connection, text, sizeof text) > 0);

@@ -5,6 +5,7 @@
  */
 #include "connecting.h"
 #include "faults.h"
+#include "servers.h"
 
 #include "net/server.h"
 
@@ -36,7 +37,7 @@ static int start(rondo_stream *stream, void *context) {
 static void drop_context(void *context) { note("dropped"); }
 static const rondo__server_security security = {start, drop_context};
 
-static void note_connection(rondo_server *server, rondo_stream *connection, void *arg) {
+static void note_and_listen(rondo_server *server, rondo_stream *connection, void *arg) {
     note("connection");
     CHECK_INT(rondo_stream_on_connect(connection, note_connect, NULL), 0);
     rondo_stream_on_data(connection, note_data, NULL);
@@ -48,24 +49,15 @@ static void note_drop(rondo_server *server, const rondo_server_drop *drop, void 
     CHECK(rondo_stream_peer(drop->stream, text, sizeof text) > 0);
     CHECK_INT(rondo_address_family(&drop->peer), RONDO_FAMILY_IPV4);
 }
-static void note_server_error(rondo_server *server, int error, void *arg) {
-    note("%s", rondo_error_name(error));
-}
 
 static rondo_server *new_server(rondo_loop *loop) {
     rondo_server *server = rondo_server_new(loop);
     rondo__server_secure(server, &security, (void *)(uintptr_t) "context");
-    rondo_server_on_connection(server, note_connection, NULL);
+    rondo_server_on_connection(server, note_and_listen, NULL);
     rondo_server_on_drop(server, note_drop, NULL);
     rondo_server_on_error(server, note_server_error, NULL);
     CHECK_INT(rondo_server_listen(server, "127.0.0.1", 0), 0);
     return server;
-}
-
-static rondo_server_figures figures_of(const rondo_server *server) {
-    rondo_server_figures figures;
-    rondo_server_get_figures(server, &figures);
-    return figures;
 }
 
 static void end_and_forget(rondo_loop *loop) {

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "connecting.h"
 #include "faults.h"
+#include "servers.h"
 
 #include <sys/resource.h>
 
@@ -19,9 +20,6 @@ static void keep(rondo_server *server, rondo_stream *connection, void *arg) {
 static void keep_quietly(rondo_server *server, rondo_stream *connection, void *arg) {
     rondo_resume(connection);
     kept[kept_count++] = connection;
-}
-static void note_server_error(rondo_server *server, int error, void *arg) {
-    note("%s", rondo_error_name(error));
 }
 static int drop_client; /* whose address is to be told */
 static void note_drop(rondo_server *server, const rondo_server_drop *drop, void *arg) {
@@ -44,12 +42,6 @@ static rondo_server *new_server(rondo_loop *loop) {
     rondo_server_on_drop(server, note_drop, NULL);
     CHECK_INT(rondo_server_listen(server, "127.0.0.1", 0), 0);
     return server;
-}
-
-static rondo_server_figures figures_of(const rondo_server *server) {
-    rondo_server_figures figures;
-    rondo_server_get_figures(server, &figures);
-    return figures;
 }
 
 #define CHECK_FIGURES(server, is_accepted, is_dropped, is_failed, is_open) \

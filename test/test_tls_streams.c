@@ -387,8 +387,14 @@ static void file_over_tls_to_file(bool unknown) {
     if (unknown) cache_unknown();
     faults_watch();
     CHECK_INT(rondo_pipe(open_reader(it.loop, from.path, 0, -1), it.client), 0);
-    CHECK_INT(rondo_pipe(it.server, open_writer(it.loop, to.path, 0)), 0);
-    run_until_closed(&it);
+    rondo_stream *writer = open_writer(it.loop, to.path, 0);
+    CHECK_INT(rondo_pipe(it.server, writer), 0);
+    int open = 3; /* the file's last bytes are with a worker when the connection has closed */
+    rondo_on_close(it.server, stop_when_closed, &open);
+    rondo_on_close(it.client, stop_when_closed, &open);
+    rondo_on_close(writer, stop_when_closed, &open);
+    CHECK(rondo_loop_run(it.loop, RONDO_RUN_ALL) >= 0);
+    CHECK_INT(open, 0);
     CHECK_INT(faults_count(CALL_sendfile), 0);
     CHECK_TRACE("");
     couple_fini(&it);

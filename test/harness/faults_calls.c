@@ -314,11 +314,6 @@ int __wrap_fsync(int fd) {
     THROUGH(int, fsync(fd));
 }
 
-int __wrap_fstatat(int directory, const char *path, struct stat *ret_stat, int flags) {
-    PASSAGE(fstatat, directory, 0, 0, flags);
-    THROUGH(int, fstatat(directory, path, ret_stat, flags));
-}
-
 int __wrap_fstatfs(int fd, struct statfs *ret_stat) {
     PASSAGE(fstatfs, fd, 0, 0, 0);
     THROUGH(int, fstatfs(fd, ret_stat));
@@ -353,11 +348,6 @@ int __wrap_flock(int fd, int what) {
 int __wrap_unlink(const char *path) {
     PASSAGE(unlink, -1, 0, 0, 0);
     THROUGH(int, unlink(path));
-}
-
-ssize_t __wrap_readlinkat(int directory, const char *path, char *buffer, size_t size) {
-    PASSAGE(readlinkat, directory, 0, 0, 0);
-    THROUGH(ssize_t, readlinkat(directory, path, buffer, size));
 }
 
 char *__wrap_getcwd(char *buffer, size_t size) {
@@ -427,19 +417,12 @@ int __wrap_tcsetattr(int fd, int when, const struct termios *attributes) {
     }
 BY_NAME(access, (const char *path, int mode), path, mode)
 BY_NAME(link, (const char *path, const char *to), path, to)
-BY_NAME(mkdir, (const char *path, mode_t mode), path, mode)
 BY_NAME(mkostemp, (char *path, int flags), path, flags)
 BY_NAME(rename, (const char *path, const char *to), path, to)
-BY_NAME(renameat2, (int from, const char *path, int to, const char *path2, unsigned flags), from,
-        path, to, path2, flags)
 BY_NAME(rmdir, (const char *path), path)
 BY_NAME(statfs, (const char *path, struct statfs *ret_statfs), path, ret_statfs)
 BY_NAME(symlink, (const char *target, const char *path), target, path)
 BY_NAME(truncate, (const char *path, off_t size), path, size)
-BY_NAME(fchownat, (int directory, const char *path, uid_t uid, gid_t gid, int flags), directory,
-        path, uid, gid, flags)
-BY_NAME(utimensat, (int directory, const char *path, const struct timespec *times, int flags),
-        directory, path, times, flags)
 
 ssize_t __wrap_readlink(const char *path, char *ret_text, size_t size) {
     PASSAGE(readlink, -1, size, 0, 0);
@@ -469,10 +452,7 @@ char *__wrap_mkdtemp(char *path) {
         THROUGH(int, name(__VA_ARGS__)); \
     }
 ON_FD(fallocate, (int fd, int mode, off_t offset, off_t len), fd, mode, offset, len)
-ON_FD(fchown, (int fd, uid_t uid, gid_t gid), fd, uid, gid)
 ON_FD(fdatasync, (int fd), fd)
-ON_FD(ftruncate, (int fd, off_t size), fd, size)
-ON_FD(futimens, (int fd, const struct timespec *times), fd, times)
 
 /* It returns the error. */
 int __wrap_posix_fadvise(int fd, off_t offset, off_t len, int advice) {

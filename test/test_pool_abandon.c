@@ -111,6 +111,56 @@ TEST(abandoned_and_back_before_the_callback) {
     rondo_loop_free(loop);
 }
 
+static rondo_lane *posted_lane;
+static void abandon_and_wait(rondo_loop *loop, void *arg) {
+    lent *l = arg;
+    CHECK_INT(rondo_job_abandon(l->job), 0);
+    gate_open(&l->g, 1);
+    WAIT_FOR_FIGURE(posted_lane, abandoned, 0);
+}
+
+/* The loop takes what the thread brought in this phase, and calls back in a later one. */
+TEST(abandoned_and_fetched_before_the_callback) {
+    rondo_loop *loop = new_loop();
+    lent l;
+
+    posted_lane = new_lane(loop, "one", 1, 10);
+    lend(loop, posted_lane, &l);
+    gate_wait_entered(&l.g, 1);
+    CHECK_INT(rondo_loop_post(loop, abandon_and_wait, &l), 0);
+    run_to_end(loop);
+    CHECK_OUTCOME(l.what, RONDO_ECANCELED);
+    turn_until_released(loop, &l);
+    CHECK_INT(l.what.calls, 1);
+    rondo_loop_free(loop);
+}
+
+static int64_t stand_and_report(rondo_job *job, void *arg) {
+    stand_at(job, &((lent *)arg)->g);
+    rondo_work_report(job, 1, 2);
+    return 42;
+}
+static void no_progress(rondo_loop *loop, uint64_t done, uint64_t total, void *arg) {
+    FAIL("called back");
+}
+
+TEST(no_progress_is_told_of_what_is_abandoned) {
+    rondo_loop *loop = new_loop();
+    lent l = {.job = NULL};
+
+    gate_init(&l.g);
+    CHECK_INT(rondo_work_submit(loop, NULL, &l.job, stand_and_report, note, &l), 0);
+    CHECK_INT(rondo_job_on_release(l.job, on_release, &l), 0);
+    CHECK_INT(rondo_job_on_progress(l.job, no_progress, NULL), 0);
+    gate_wait_entered(&l.g, 1);
+    CHECK_INT(rondo_job_abandon(l.job), 0);
+    run_to_end(loop);
+    gate_open(&l.g, 1);
+    turn_until_released(loop, &l);
+    CHECK_OUTCOME(l.what, RONDO_ECANCELED);
+    rondo_loop_free(loop);
+}
+
 TEST(abandoned_when_no_thread_has_it) {
     rondo_loop *loop = new_loop();
     rondo_lane *lane = new_lane(loop, "one", 1, 10);

@@ -103,6 +103,11 @@ TEST(either_may_go_first) {
     }
 }
 
+static outcome kept_running;
+static void note_kept(rondo_loop *loop, int64_t result, void *arg) {
+    note_outcome(loop, result, &kept_running);
+}
+
 TEST(freeing_one_does_not_wait_for_the_other) {
     rondo_loop *a = new_loop(), *b = new_loop();
     gate g;
@@ -110,12 +115,13 @@ TEST(freeing_one_does_not_wait_for_the_other) {
     gate_init(&g);
     CHECK_INT(rondo_loop_share_pool(b, a), 0);
     rondo_lane *lane = rondo_lane_cpu(a);
-    submit_standing(b, lane, &g);
+    CHECK_INT(rondo_work_submit(b, lane, NULL, stand_at, note_kept, &g), 0);
     gate_wait_entered(&g, 1);
     rondo_loop_free(a); /* would wait for ever */
     CHECK_INT(figures_of(lane).running, 1);
     gate_open(&g, 1);
     run_to_end(b);
+    CHECK_OUTCOME(kept_running, 0); /* nobody asked it to end */
     rondo_loop_free(b);
 }
 

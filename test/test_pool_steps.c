@@ -186,6 +186,25 @@ TEST(a_cancel_that_meets_the_last_step_is_too_late) {
     rondo_loop_free(loop);
 }
 
+static int releases;
+static void on_release(void *arg) {
+    CHECK_INT(((outcome *)arg)->calls, 1); /* not between the steps */
+    releases++;
+}
+
+TEST(what_belongs_to_the_job_stays_for_all_steps) {
+    rondo_loop *loop = new_loop();
+    outcome what = {0};
+    rondo_job *job = start_climb(loop, new_lane(loop, "one", 1, 10), 20, NULL, &what);
+
+    CHECK_INT(rondo_job_on_release(job, on_release, &what), 0);
+    CHECK_INT(rondo_job_set_timeout(job, 1000000), 0);
+    run_to_end(loop);
+    CHECK_OUTCOME(what, 0);
+    CHECK_INT(releases, 1);
+    rondo_loop_free(loop);
+}
+
 TEST(close_all_ends_it_wherever_it_is) {
     rondo_loop *loop = new_loop();
     rondo_lane *lane = new_lane(loop, "one", 1, 10);

@@ -66,8 +66,10 @@ TEST_BOTH(files_that_cannot_be_read) {
     CHECK_INT(read_file(NULL, 10, &data, &len), RONDO_EINVAL);
 }
 
-/* Each read brings less than its size claims, or the file has grown when the end was expected. */
-TEST_BOTH(a_file_that_is_read_in_small_pieces) {
+/* Each read brings less than its size claims, or the file has shrunk meanwhile. A loop would make
+ * reads of its own, so without one. */
+TEST(a_file_that_is_read_in_small_pieces) {
+    place_begin();
     grow("f=0123456789");
     faults_limit(CALL_read, 3);
     check_read(at("f"), 100, "0123456789", 10);
@@ -77,6 +79,7 @@ TEST_BOTH(a_file_that_is_read_in_small_pieces) {
     faults_short(CALL_read, 1, 4);
     check_read(at("f"), 100, "0123", 4);
     faults_clear();
+    place_end();
 }
 
 /* ---- replacing a file ---- */

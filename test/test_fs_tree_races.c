@@ -419,3 +419,79 @@ TEST(closing_everything_ends_what_is_under_way) {
     place_end();
     rondo_loop_free(the_loop);
 }
+
+/* ---- progress, and what hangs ---- */
+
+typedef struct progress {
+    int calls;
+    uint64_t done, total;
+} progress;
+static void note_progress(rondo_loop *loop, uint64_t done, uint64_t total, void *arg) {
+    progress *p = arg;
+    CHECK(done >= p->done);
+    *p = (progress){p->calls + 1, done, total};
+}
+
+TEST(a_copy_says_how_far_it_is) {
+    the_loop = new_loop();
+    place_begin();
+    put_large();
+    canceling c = {.said = 1};
+    progress file = {.calls = 0}, tree = {.calls = 0};
+    faults_every(CALL_ioctl, 1, EOPNOTSUPP);
+    CHECK_INT(rondo_fs_copyfile(the_loop, at("large"), at("b"), 0, &c.job, note_canceled, &c), 0);
+    CHECK_INT(rondo_job_on_progress(c.job, note_progress, &file), 0);
+    run_to_end(the_loop);
+    CHECK_OUTCOME(c.what, 20 << 20);
+    CHECK(file.calls >= 1);
+    CHECK_INT(file.total, 20 << 20);
+    CHECK(file.done > 0 && file.done <= file.total);
+    grow("a/");
+    CHECK_INT(rename(at("large"), at("a/large")), 0);
+    c.what.calls = 0;
+    CHECK_INT(rondo_fs_copy_tree(the_loop, at("a"), at("c"), 0, &c.job, note_canceled_tree, &c), 0);
+    CHECK_INT(rondo_job_on_progress(c.job, note_progress, &tree), 0);
+    run_to_end(the_loop);
+    faults_clear();
+    CHECK_OUTCOME(c.what, 0);
+    CHECK(tree.calls >= 1);
+    CHECK_INT(tree.total, 0);
+    CHECK(tree.done > 0 && tree.done <= 20 << 20);
+    place_end();
+    rondo_loop_free(the_loop);
+}
+
+TEST(a_read_that_hangs_is_abandoned) {
+    rondo_loop *loop = new_loop();
+    rondo_lane *lane = rondo_lane_fs(loop);
+    contents got = {.len = 0};
+    rondo_job *job;
+    place_begin();
+    grow("fifo|");
+    CHECK_INT(rondo_fs_read_file(loop, at("fifo"), 100, &job, note_contents, &got), 0);
+    WAIT_FOR_FIGURE(lane, running, 1);
+    CHECK_INT(rondo_job_abandon(job), 0);
+    run_to_end(loop);
+    CHECK_OUTCOME(got.what, RONDO_ECANCELED);
+    int fd = open(at("fifo"), O_WRONLY | O_CLOEXEC); /* it comes back */
+    CHECK(fd >= 0);
+    close(fd);
+    WAIT_FOR_FIGURE(lane, abandoned, 0);
+    place_end();
+    rondo_loop_free(loop);
+}
+
+TEST(memory_of_the_caller_is_not_left_with_a_thread) {
+    rondo_loop *loop = new_loop();
+    outcome what = {0};
+    rondo_job *job;
+    place_begin();
+    CHECK_INT(rondo_fs_write_file(loop, at("f"), "data", 4, 0644, RONDO_WRITE_NO_SYNC, &job,
+                                  note_outcome, &what),
+              0);
+    CHECK_INT(rondo_job_abandon(job), RONDO_EINVAL); /* without rondo_job_on_release() */
+    run_to_end(loop);
+    CHECK_OUTCOME(what, 4);
+    place_end();
+    rondo_loop_free(loop);
+}

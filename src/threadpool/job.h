@@ -92,7 +92,10 @@ int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always);
  *
  * rondo_job_cancel() says RONDO_EBUSY while a step runs or is on its way to deliver(), and 0 while it
  * is queued again: then deliver() gets RONDO_ECANCELED, as it would for the first step. drop() may
- * find it between any two steps. */
+ * find it between any two steps.
+ *
+ * An owner that has something to undo sets must_run after such an error, and calls this once more:
+ * then the job runs a last time, and can't be canceled any more. */
 int rondo__job_again(rondo_job *job);
 /* Delivers a job that was done without a worker, in the next pending phase. Its request came from
  * rondo__request_new(). */

@@ -42,6 +42,7 @@ typedef struct tree_copy {
     const char *to_path; /* behind from_path */
     char from_path[];
 } tree_copy;
+RONDO__STEPS_FIT(tree_copy);
 
 /* What an entry that is to be copied has besides its type. */
 typedef struct source {

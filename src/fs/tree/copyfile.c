@@ -20,6 +20,7 @@ typedef struct copying {
     const char *to; /* behind `from` */
     char from[];
 } copying;
+RONDO__STEPS_FIT(copying);
 
 static int begin(copying *c) {
     int error = rondo__copy_file_begin(&c->file, AT_FDCWD, c->from, AT_FDCWD, c->to, c->flags,

@@ -22,6 +22,7 @@ typedef struct making {
     size_t len; /* of path */
     char path[];
 } making;
+RONDO__STEPS_FIT(making);
 
 /* One directory. Returns 1 when it was made, 0 when it was there, or an error. */
 static int make_one(const char *path, uint32_t mode) {

@@ -23,6 +23,7 @@ typedef struct reading {
     size_t max;
     char path[];
 } reading;
+RONDO__STEPS_FIT(reading);
 
 static int set_room(reading *r, size_t room) {
     char *data = rondo__realloc(r->data, room + 1);

@@ -34,6 +34,7 @@ typedef struct removal {
     rondo__report report;
     char path[];
 } removal;
+RONDO__STEPS_FIT(removal);
 
 static int unlink_at(int dir_fd, const char *name, int flags) {
     int error;

@@ -27,6 +27,7 @@ typedef struct scan {
     rondo_dir_entry *block; /* what is handed over */
     char path[];
 } scan;
+RONDO__STEPS_FIT(scan);
 
 static int add(scan *s, const rondo_dir_entry *entry) {
     size_t size = strlen(entry->name) + 1, need = s->len + 1 + size;

@@ -2,9 +2,12 @@
  *
  * Operations in steps, as jobs and as calls. See steps.h.
  *
- * A job that is canceled between two steps never runs again (the pool's rule), but what it left
- * half done must be undone before its callback, and undoing may wait for a disk: a second job does
- * that, which can't be canceled. It lies in the same request, so nothing can be missing then.
+ * A job that is canceled between two steps is given back without a run. But what it left half done
+ * must be undone before its callback, and that may wait for a disk: so it is queued once more, as a
+ * job that can't be canceled. Only where no thread can be had it is undone here and now.
+ *
+ * A job that is abandoned is told of at once, while a thread is still in one of its steps. When that
+ * thread is back, what there is to undo is undone by drop().
  */
 #include "fs/tree/steps.h"
 
@@ -13,7 +16,6 @@
 
 typedef struct request {
     rondo_job job;
-    rondo_job undo;
     rondo__steps *steps;
     rondo__fn cb;
     void *arg;
@@ -64,15 +66,12 @@ int64_t rondo__steps_run(rondo__steps *steps) {
 
 static int64_t run_step(rondo_job *job) {
     rondo__steps *steps = ((request *)job)->steps;
-    int64_t result = rondo_work_canceled(job) ? RONDO_ECANCELED : steps->kind->step(steps);
+    int64_t result = steps->result; /* of a job that was given back */
+    if (!job->must_run)
+        result = rondo_work_canceled(job) ? RONDO_ECANCELED : steps->kind->step(steps);
     if (result != RONDO__MORE) finish(steps, result);
+    rondo_work_report(job, steps->done, steps->total);
     return result;
-}
-
-static int64_t run_undo(rondo_job *job) {
-    rondo__steps *steps = RONDO__OF(job, request, undo)->steps;
-    finish(steps, steps->result);
-    return steps->result;
 }
 
 /* Calls back, and gives everything back. */
@@ -86,16 +85,12 @@ static void conclude(rondo_loop *loop, request *r) {
     rondo__steps_free(steps);
 }
 
-static void deliver_undo(rondo_loop *loop, rondo_job *job, int64_t result) {
-    (void)result;
-    conclude(loop, RONDO__OF(job, request, undo));
-}
-
-/* The pool gives up the operation, between two steps or before the first. */
+/* The pool gives the job back: after a step that is not the last, or without having begun. */
 static void undo(rondo_loop *loop, request *r, int64_t result) {
     r->steps->result = result;
-    if (rondo__job_submit(r->job.lane, &r->undo, true) == 0) return;
-    finish(r->steps, result); /* no thread can be had: here and now, at the price of a wait */
+    r->job.must_run = true;
+    if (rondo__job_again(&r->job) == 0) return;
+    finish(r->steps, result);
     conclude(loop, r);
 }
 
@@ -115,15 +110,24 @@ static void deliver(rondo_loop *loop, rondo_job *job, int64_t result) {
     }
 }
 
-static void drop_request(request *r) {
-    rondo__steps *steps = r->steps;
+/* Abandoned: a thread works on the operation, so the callback is shown an empty one. */
+static void tell_abandoned(rondo_loop *loop, rondo_job *job, int64_t result) {
+    const request *r = (const request *)job;
+    const rondo__steps_kind *kind = r->steps->kind;
+    _Alignas(max_align_t) char empty[RONDO__STEPS_MAX] = {0};
+    rondo__steps *steps = (rondo__steps *)(void *)empty;
+    steps->kind = kind;
+    steps->result = result;
+    rondo__door(loop, NULL, &kind->event, r->cb, steps, r->arg);
+}
+
+static void drop(rondo_job *job) {
+    rondo__steps *steps = ((request *)job)->steps;
     if (!steps->ended) finish(steps, RONDO_ECANCELED);
     steps->job = NULL;
     rondo__steps_free(steps);
-    rondo__request_free(&r->job);
+    rondo__request_free(job);
 }
-static void drop(rondo_job *job) { drop_request((request *)job); }
-static void drop_undo(rondo_job *job) { drop_request(RONDO__OF(job, request, undo)); }
 
 int rondo__steps_start(rondo_loop *loop, rondo__steps *steps, rondo_job **ret_job, rondo__fn cb,
                        void *arg) {
@@ -135,15 +139,14 @@ int rondo__steps_start(rondo_loop *loop, rondo__steps *steps, rondo_job **ret_jo
         return error;
     }
     request *r = (request *)job;
-    r->undo =
-        (rondo_job){.loop = loop, .run = run_undo, .deliver = deliver_undo, .drop = drop_undo};
-    r->undo.keeps_result = true;
     r->steps = steps;
     r->cb = cb;
     r->arg = arg;
     job->run = run_step;
     job->deliver = deliver;
+    job->tell = tell_abandoned;
     job->drop = drop;
+    job->borrows = steps->kind->borrows;
     job->keeps_result = true;
     job->steps = true;
     steps->job = job;

@@ -15,12 +15,17 @@
 #include <rondo/error.h>
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "loop/door.h"
 #include "threadpool/job.h"
 
 /* What step() returns when there is more to do; no RONDO_E* and no count. */
 #define RONDO__MORE INT64_MIN
+
+/* Room for any operation's struct, its path not counted: RONDO__STEPS_FIT(struct) checks it. */
+#define RONDO__STEPS_MAX 2048
+#define RONDO__STEPS_FIT(type) _Static_assert(sizeof(type) <= RONDO__STEPS_MAX, "too large")
 
 /* Makes a system call again while a signal interrupts it. Not for close(2). */
 #define RONDO__RETRY(result, call) \
@@ -31,7 +36,9 @@
 typedef struct rondo__steps rondo__steps;
 
 typedef struct rondo__steps_kind {
-    rondo__event event; /* of the callback; its payload is the rondo__steps, its result is set */
+    /* Of the callback; its payload is the rondo__steps, its result is set. Of a job that was
+     * abandoned all the rest is zero. */
+    rondo__event event;
     int64_t (*step)(rondo__steps *steps);
     /* Gives back what the operation holds of the system, and undoes what is half done:
      * steps->result is below 0 then. NULL: nothing. */

@@ -52,6 +52,7 @@ typedef struct walk {
     bool asked;        /* the last item is a directory to be entered now, if it isn't skipped */
     char path[];
 } walk;
+RONDO__STEPS_FIT(walk);
 
 /* ---- gathering ---- */
 

@@ -37,6 +37,7 @@ typedef struct writing {
     unsigned flags;
     char path[];
 } writing;
+RONDO__STEPS_FIT(writing);
 
 /* ---- the temporary file ---- */
 

@@ -7,7 +7,7 @@ import re
 import sys
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-TEST = re.compile(r"^TEST(?:_ABORTS)?\((\w+)", re.M)
+TEST = re.compile(r"^TEST(?:_ABORTS|_BOTH)?\((\w+)", re.M)
 LATER = re.compile(r"later [a-z ]+$")
 
 

@@ -14,8 +14,8 @@
 #include <rondo/error.h>
 #include <rondo/file_stream.h>
 #include <rondo/fs.h>
-#include <rondo/fs_path.h>
 #include <rondo/fs_dir.h>
+#include <rondo/fs_path.h>
 #include <rondo/fs_tree.h>
 #include <rondo/group.h>
 #include <rondo/handle.h>

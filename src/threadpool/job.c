@@ -77,8 +77,8 @@ int rondo__job_again(rondo_job *job) {
     RONDO_ASSERT(job->steps && job->state == RONDO__JOB_DONE);
     if (rondo__pool_is_elsewhere(job->pool)) return RONDO_ENOTSUP;
     int asked = atomic_load(&job->cancel);
-    if (asked != 0 && !job->must_run) return asked;
-    if (job->era != job->pool->era && !job->must_run) return RONDO_ECANCELED;
+    if (asked != 0 && !job->last) return asked;
+    if (job->era != job->pool->era && !job->last) return RONDO_ECANCELED;
     pthread_mutex_lock(&lane->lock);
     bool ok = enqueue(lane, job);
     if (!ok) {
@@ -153,7 +153,7 @@ static rondo__worker *worker_of(rondo_lane *lane, const rondo_job *job) {
 static int end_locked(rondo_lane *lane, rondo_job *job, int code, bool lose, rondo__list *ended) {
     switch (job->state) {
     case RONDO__JOB_QUEUED:
-        if (job->must_run) return RONDO_ENOENT; /* the last step of one that has ended */
+        if (job->last) return RONDO_ENOENT; /* the last step of one that has ended */
         unqueue(lane, job);
         ask(job, code);
         job->state = RONDO__JOB_DONE;

@@ -58,6 +58,9 @@ struct rondo_job {
     bool borrows;
     /* One of several steps: deliver() may call rondo__job_again(). */
     bool steps;
+    /* With it: the next step only undoes what is half done, and can't be canceled; see
+     * rondo__job_again(). */
+    bool last;
     /* The loop does not live for it: the owner has its own hold, or needs no result any more. */
     bool weak;
     /* ---- the pool's ---- */
@@ -94,7 +97,7 @@ int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always);
  * is queued again: then deliver() gets RONDO_ECANCELED, as it would for the first step. drop() may
  * find it between any two steps.
  *
- * An owner that has something to undo sets must_run after such an error, and calls this once more:
+ * An owner that has something to undo sets `last` after such an error, and calls this once more:
  * then the job runs a last time, and can't be canceled any more. */
 int rondo__job_again(rondo_job *job);
 /* Delivers a job that was done without a worker, in the next pending phase. Its request came from

@@ -70,7 +70,7 @@ void rondo__lane_take_queued(rondo_lane *lane, const rondo__pool *pool, bool all
         for (rondo__list *link = queue->next, *next; link != queue; link = next) {
             rondo_job *job = RONDO__OF(link, rondo_job, link);
             next = link->next;
-            if (job->pool != pool || (job->must_run && !all)) continue;
+            if (job->pool != pool || ((job->must_run || job->last) && !all)) continue;
             rondo__list_remove(link);
             lane->queued--;
             job->state = RONDO__JOB_DONE;

@@ -67,8 +67,7 @@ int64_t rondo__steps_run(rondo__steps *steps) {
 static int64_t run_step(rondo_job *job) {
     rondo__steps *steps = ((request *)job)->steps;
     int64_t result = steps->result; /* of a job that was given back */
-    if (!job->must_run)
-        result = rondo_work_canceled(job) ? RONDO_ECANCELED : steps->kind->step(steps);
+    if (!job->last) result = rondo_work_canceled(job) ? RONDO_ECANCELED : steps->kind->step(steps);
     if (result != RONDO__MORE) finish(steps, result);
     rondo_work_report(job, steps->done, steps->total);
     return result;
@@ -88,7 +87,7 @@ static void conclude(rondo_loop *loop, request *r) {
 /* The pool gives the job back: after a step that is not the last, or without having begun. */
 static void undo(rondo_loop *loop, request *r, int64_t result) {
     r->steps->result = result;
-    r->job.must_run = true;
+    r->job.last = true;
     if (rondo__job_again(&r->job) == 0) return;
     finish(r->steps, result);
     conclude(loop, r);

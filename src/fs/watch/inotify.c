@@ -69,12 +69,18 @@ static void forget_log(rondo__inotify *inotify) {
 
 static bool is_looking(const rondo_fs_watch *watch) { return watch->look || watch->unfinished; }
 
+/* Settled like one that was shown an event: that may have been all that was read. */
+static void lose(rondo_fs_watch *watch) {
+    rondo__watch_lost(watch);
+    rondo__inotify_touch(watch);
+}
+
 /* Those who would have needed the log start over. */
 static void lose_log(rondo__inotify *inotify) {
     forget_log(inotify);
     for (rondo__list *link = inotify->watches.next; link != &inotify->watches; link = link->next) {
         rondo_fs_watch *watch = RONDO__OF(link, rondo_fs_watch, fellow);
-        if (is_looking(watch)) rondo__watch_lost(watch);
+        if (is_looking(watch)) lose(watch);
     }
 }
 
@@ -196,7 +202,7 @@ static void dispatch(rondo__inotify *inotify, const struct inotify_event *event)
 static void lose_all(rondo__inotify *inotify) {
     forget_log(inotify);
     for (rondo__list *link = inotify->watches.next; link != &inotify->watches; link = link->next)
-        rondo__watch_lost(RONDO__OF(link, rondo_fs_watch, fellow));
+        lose(RONDO__OF(link, rondo_fs_watch, fellow));
 }
 
 static void work_in(rondo__inotify *inotify, size_t size) {

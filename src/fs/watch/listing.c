@@ -19,11 +19,20 @@ void rondo__listing_forget(rondo_fs_watch *watch, rondo__watch_dir *dir) {
     dir->names = NULL;
 }
 
+/* A listing from before it was removed had brought it back; or its event got lost. */
+static void forget_gone(rondo_fs_watch *watch, rondo__watch_dir *dir) {
+    const char *path = rondo__tree_path(watch, dir, NULL);
+    if (!path) return; /* away: it is looked for where it turns up */
+    rondo__window_add(watch, RONDO_FS_WATCH_REMOVED, path, true);
+    rondo__tree_drop(watch, dir);
+}
+
 void rondo__listing_settle(rondo_fs_watch *watch) {
     while (!rondo__list_empty(&watch->settling)) {
         rondo__watch_dir *dir = RONDO__OF(watch->settling.next, rondo__watch_dir, settling);
         if (dir->settled > rondo__inotify_position(watch->inotify)) return;
         rondo__listing_forget(watch, dir);
+        if (dir->gone) forget_gone(watch, dir);
     }
 }
 
@@ -235,6 +244,12 @@ static void finish_polled(rondo_fs_watch *watch, rondo__watch_dir *dir) {
 
 /* ---- a directory that was read ---- */
 
+/* It is to be read once more, after something was missed: what this listing said does not count. */
+static void forget_seen(const rondo_fs_watch *watch, rondo__watch_dir *dir) {
+    for (rondo__list *link = dir->children.next; link != &dir->children; link = link->next)
+        RONDO__OF(link, rondo__watch_dir, sibling)->pass = watch->pass - 1;
+}
+
 /* Those that were not found again. */
 static void drop_unseen(rondo_fs_watch *watch, rondo__watch_dir *dir) {
     for (rondo__list *link = dir->children.next, *next; link != &dir->children; link = next) {
@@ -245,8 +260,12 @@ static void drop_unseen(rondo_fs_watch *watch, rondo__watch_dir *dir) {
 }
 
 static void finish_noticed(rondo_fs_watch *watch, rondo__watch_dir *dir, int wd) {
-    if (dir->resync) drop_unseen(watch, dir);
-    if (!rondo__list_linked(&dir->queue)) dir->resync = false; /* or once more */
+    if (rondo__list_linked(&dir->queue)) {
+        forget_seen(watch, dir);
+    } else {
+        if (dir->resync) drop_unseen(watch, dir);
+        dir->resync = false;
+    }
     dir->tell = false;
     dir->settled = rondo__inotify_mark(watch->inotify);
     if (dir->names && !rondo__list_linked(&dir->settling))
@@ -272,7 +291,14 @@ static void fail(rondo_fs_watch *watch, rondo__watch_dir *dir, int error) {
         }
         return;
     }
-    if (error == RONDO_ENOENT || error == RONDO_ENOTDIR || error == RONDO_ELOOP) return;
+    if (error == RONDO_ENOENT || error == RONDO_ENOTDIR || error == RONDO_ELOOP) {
+        if (watch->polling || dir->sub.wd >= 0) return; /* the next look, or its event, tells */
+        rondo__listing_forget(watch, dir);
+        dir->gone = true; /* if no event says so before */
+        dir->settled = rondo__inotify_mark(watch->inotify);
+        rondo__list_push_back(&watch->settling, &dir->settling);
+        return;
+    }
     if (!dir->unwatched) watch->figures.unwatched++;
     dir->unwatched = true;
     rondo__watch_lacks(watch, error, rondo__tree_path(watch, dir, NULL));
@@ -287,6 +313,7 @@ static void take_directory(rondo_fs_watch *watch, rondo__look *look, unsigned in
         rondo__inotify_drop(look->inotify, wd);
     } else if (dir->moved) { /* it may have been another one at its old path */
         dir->moved = false;
+        forget_seen(watch, dir);
         drop_incoming(watch);
         rondo__inotify_drop(look->inotify, wd);
         if (rondo__tree_path(watch, dir, NULL)) rondo__tree_queue(watch, dir); /* it is not away */

@@ -116,6 +116,7 @@ void rondo__tree_drop(rondo_fs_watch *watch, rondo__watch_dir *top) {
 }
 
 void rondo__tree_queue(rondo_fs_watch *watch, rondo__watch_dir *dir) {
+    dir->gone = false;
     if (!rondo__list_linked(&dir->queue)) rondo__list_push_back(&watch->queue, &dir->queue);
 }
 
@@ -233,12 +234,15 @@ static void arrived(rondo__watch_dir *dir, const char *name, uint32_t cookie, bo
         rondo__watch_lost(watch);
     } else if (!rondo__window_arrive(watch, cookie, path, &child)) {
         rondo__watch_dir *there = rondo__tree_child(watch, dir, name);
-        if (there && is_directory && !there->tell) rondo__tree_drop(watch, there);
+        if (there && is_directory && !there->tell)
+            rondo__tree_drop(watch, there);
+        else if (there && is_being_read(watch, there))
+            there->moved = true; /* or the one that was replaced is */
         appeared(dir, name, path, is_directory);
     } else if (child) {
         hang_in(watch, child, dir, name);
     } else if (is_directory && (watch->flags & RONDO_FS_WATCH_RECURSIVE) &&
-               !rondo__tree_grow(watch, dir, name, false)) {
+               !rondo__tree_child(watch, dir, name) && !rondo__tree_grow(watch, dir, name, false)) {
         rondo__watch_lost(watch);
     }
 }

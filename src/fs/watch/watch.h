@@ -91,6 +91,7 @@ typedef struct rondo__watch_dir {
     bool resync;          /* it was read before, but something was missed since */
     bool moved;           /* somewhere else while it was being read: read it again */
     bool missed;          /* events came for it while it was away */
+    bool gone;            /* was not there when it was to be read: forgotten when it has settled */
     bool unwatched;       /* counted as such */
 } rondo__watch_dir;
 

@@ -3,6 +3,7 @@
  * Watching a single file by its path: replaced, removed, made later, and through links that change.
  */
 #define _GNU_SOURCE
+#include "gate.h"
 #include "watches.h"
 
 static rondo_loop *loop;
@@ -129,13 +130,37 @@ TEST(a_directory_behind_a_link_that_leads_elsewhere_is_an_overflow) {
     watch = ready_watch(loop, "l", RONDO_FS_WATCH_RECURSIVE, 0);
     make_dir("a/x");
     expect("created(x/)", "created(x/)");
-    settle(loop, watch); /* or x may be found gone when it is read */
     link_to("b", "m"), move("m", "l");
     expect("overflow", "overflow");
     while (watch_figures(watch).directories != 2) turn(loop);
     settle(loop, watch);
     make_dir("b/s/y");
     expect("created(s/y/)", "created(s/y/)");
+    end();
+}
+
+/* A worker comes by while the link leads away: what it can't find there has not gone. */
+TEST(a_link_that_leads_elsewhere_for_a_moment_loses_nothing_of_the_tree) {
+    gate g;
+    begin();
+    gate_init(&g);
+    make_dir("a"), make_dir("b");
+    link_to("a", "l");
+    watch = ready_watch(loop, "l", RONDO_FS_WATCH_RECURSIVE, 0);
+    CHECK_INT(rondo_lane_resize(rondo_lane_fs(loop), 1, 10), 0);
+    submit_standing(loop, rondo_lane_fs(loop), &g);
+    gate_wait_entered(&g, 1);
+    make_dir("a/x");
+    await(loop, "created(x/)");
+    submit_standing(loop, rondo_lane_fs(loop), &g); /* behind the look at a/x */
+    link_to("b", "m"), move("m", "l");
+    gate_open(&g, 1);
+    gate_wait_entered(&g, 1);
+    link_to("a", "m"), move("m", "l");
+    gate_open(&g, 1);
+    make_dir("a/x/y");
+    await(loop, "created(x/y/)");
+    CHECK_TRACE("created(x/) created(x/y/)");
     end();
 }
 

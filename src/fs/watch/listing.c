@@ -349,6 +349,11 @@ void rondo__listing_found(rondo_fs_watch *watch, rondo__look *look) {
         }
         take_directory(watch, look, i);
     }
-    for (unsigned i = look->done; i < look->count; i++)
-        if (look->dirs[i].dir) rondo__tree_queue(watch, look->dirs[i].dir);
+    for (unsigned i = look->done; i < look->count; i++) {
+        rondo__watch_dir *dir = look->dirs[i].dir;
+        if (dir && rondo__tree_path(watch, dir, NULL)) rondo__tree_queue(watch, dir); /* not away */
+    }
+    /* The path says what became of it. If it leads back by then they are still to be read; where it
+     * leads elsewhere each time, not without a pause. */
+    if (look->astray) watch->resolve = watch->lacking = true;
 }

@@ -331,6 +331,10 @@ int64_t rondo__look_read(rondo_job *job) {
     for (; done < look->count && look->names < RONDO__LOOK_NAMES && look->fd < 0; done++) {
         rondo__look_dir *dir = &look->dirs[done];
         if (fd < 0 && root < 0) root = open_root(look);
+        if (fd < 0 && (root == RONDO_ENOENT || root == RONDO_ENOTDIR || root == RONDO_ELOOP)) {
+            look->astray = true; /* which says nothing of what is below */
+            break;
+        }
         if (fd < 0) fd = root < 0 ? root : begin(look, done, root);
         dir->error = fd < 0 ? fd : read_names(look, done, fd);
         if (fd >= 0 && dir->error == 0 && !dir->complete)

@@ -324,6 +324,8 @@ struct rondo__look {
     bool network;            /* found: a file system that doesn't notify */
     bool missing_early;      /* found: not the last part of the path */
     bool exists;
+    bool
+        astray; /* found: the path leads to another directory than the one to read in, or to none */
     int error;
     int root_wd;
     uint32_t events;          /* watch->events when it began */

@@ -11,7 +11,7 @@
  *   test_x -1 name        run one test in this process, without fork (for gdb)
  *   test_x -l             list the tests
  *
- * RONDO_TEST_TIMEOUT=seconds changes the time a test has, which is 10 s.
+ * RONDO_TEST_TIMEOUT=seconds changes the time a test has, which is 10 s (more in test/run).
  */
 #ifndef HARNESS_H
 #define HARNESS_H

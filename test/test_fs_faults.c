@@ -161,6 +161,28 @@ TEST(the_rest_at_the_position_comes_from_a_worker) { read_in_two_parts(-1, 1000)
 TEST(a_cache_that_says_0_is_not_believed) { read_in_two_parts(0, 0); }
 TEST(a_cache_that_says_0_at_the_position_is_not_believed) { read_in_two_parts(-1, 0); }
 
+TEST(a_canceled_read_leaves_the_position_alone) {
+    rondo_loop *loop = new_loop();
+    rondo_lane *lane = rondo_lane_fs(loop);
+    outcome what = {0};
+    rondo_job *job;
+    gate g;
+    int fd = full_file();
+
+    gate_init(&g);
+    CHECK_INT(rondo_lane_resize(lane, 1, 10), 0);
+    submit_standing(loop, lane, &g);
+    cache(1000);
+    CHECK_INT(rondo_fs_read(loop, fd, buffer, SIZE, -1, &job, note_outcome, &what), 0);
+    CHECK_INT(rondo_job_cancel(job), 0);
+    CHECK_INT(lseek(fd, 0, SEEK_CUR), 0);
+    gate_open(&g, 1);
+    run_to_end(loop);
+    CHECK_OUTCOME(what, RONDO_ECANCELED);
+    close(fd);
+    rondo_loop_free(loop);
+}
+
 TEST(an_error_after_a_part_waits) {
     rondo_loop *loop = new_loop();
     int fd = full_file();
@@ -188,10 +210,13 @@ TEST(a_part_is_delivered_when_the_lane_is_full) {
     CHECK_INT(rondo_lane_resize(lane, 1, 1), 0);
     for (int i = 0; i < 2; i++) submit_standing(loop, lane, &g);
     cache(1000);
-    CHECK_INT(rondo_fs_read(loop, fd, buffer, SIZE, -1, NULL, note_outcome, &what), 0);
+    CHECK_INT(rondo_fs_read(loop, fd, buffer, SIZE, 0, NULL, note_outcome, &what), 0);
     CHECK_INT(rondo_loop_run(loop, RONDO_RUN_ONCE), 1);
     CHECK_OUTCOME(what, 1000);
-    CHECK_INT(lseek(fd, 0, SEEK_CUR), 1000);
+    what.calls = 0;
+    CHECK_INT(rondo_fs_read(loop, fd, buffer, SIZE, -1, NULL, note_outcome, &what), RONDO_EAGAIN);
+    CHECK_INT(what.calls, 0);
+    CHECK_INT(lseek(fd, 0, SEEK_CUR), 0); /* nothing has happened */
     gate_open(&g, 2);
     run_to_end(loop);
     close(fd);

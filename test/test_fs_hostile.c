@@ -404,11 +404,37 @@ TEST(many_parts_in_short_pieces) {
         faults_clear();
         CHECK_INT(rondo_fs_readv_sync(fd, buffers, 3000, 0), (long long)total);
         for (int i = 0; i < 3000; i++) CHECK_MEM(buffers[i].data, pieces[i].data, pieces[i].len);
-        faults_limit(CALL_preadv, limit); /* 256 parts, of 760 bytes, in one call */
+        faults_limit(CALL_preadv, limit); /* 256 parts, of 896 bytes, in one call */
         int64_t got = rondo_fs_readv_sync(fd, buffers, 3000, 0);
         CHECK_INT(got, (long long)(limit < 700 ? limit : total));
         faults_clear();
         close(fd);
     }
+    rondo_loop_free(loop);
+}
+
+/* More of them than one system call takes, which would then say 0, as at the end of a file. */
+TEST(empty_parts_before_the_others) {
+    rondo_loop *loop = new_loop();
+    static rondo_slice pieces[1001];
+    static rondo_buffer buffers[1001];
+    char back[3] = {0};
+    outcome put = {0}, got = {0};
+    int fd = memory_file(0);
+    pieces[600] = (rondo_slice){"a", 1};
+    pieces[1000] = (rondo_slice){"bc", 2};
+    buffers[600] = (rondo_buffer){back, 1};
+    buffers[1000] = (rondo_buffer){back + 1, 2};
+    int error = rondo_fs_writev(loop, fd, pieces, 1001, 0, NULL, note_outcome, &put);
+    CHECK_INT(finish(loop, error, &put), 3);
+    CHECK_INT(rondo_fs_writev_sync(fd, pieces, 1001, -1), 3);
+    CHECK_INT(rondo_fs_writev_sync(fd, pieces, 500, -1), 0);
+    error = rondo_fs_readv(loop, fd, buffers, 1001, 0, NULL, note_outcome, &got);
+    CHECK_INT(finish(loop, error, &got), 3);
+    CHECK_MEM(back, "abc", 3);
+    CHECK_INT(rondo_fs_readv_sync(fd, buffers, 1001, 1), 2);
+    CHECK_MEM(back, "bcc", 3);
+    CHECK_INT(rondo_fs_readv_sync(fd, buffers, 500, 0), 0);
+    close(fd);
     rondo_loop_free(loop);
 }

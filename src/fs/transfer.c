@@ -16,7 +16,8 @@
 /* Parts given to one system call: 4 KiB of stack. IOV_MAX would be 1024. */
 enum { PARTS = 256 };
 
-/* What is left of the buffer or the parts, as far as there is room. */
+/* What is left of the buffer or the parts, as far as there is room. Empty parts are left out: a call
+ * on nothing else would look like the end of the file. */
 static int gather(const rondo__fs_call *call, struct iovec parts[PARTS], size_t *ret_len) {
     int used = 0;
     if (call->part_count == 0) {
@@ -29,7 +30,8 @@ static int gather(const rondo__fs_call *call, struct iovec parts[PARTS], size_t 
     for (size_t i = call->part_at; i < call->part_count && used < PARTS; i++) {
         rondo_buffer part = rondo__fs_part(call, i);
         size_t begin = i == call->part_at ? call->part_done : 0;
-        parts[used++] = (struct iovec){part.data ? part.data + begin : NULL, part.len - begin};
+        if (part.len == begin) continue;
+        parts[used++] = (struct iovec){part.data + begin, part.len - begin};
         *ret_len += part.len - begin;
     }
     return used;
@@ -87,6 +89,12 @@ static int64_t run_read(rondo__fs_call *call) {
     return got < 0 && call->done == 0 ? got : (int64_t)call->done;
 }
 
+/* The worker reads it again, so that canceling the read until then leaves the position where it was.
+ * False when there is no way back. */
+static bool take_back(const rondo__fs_call *call, int64_t got) {
+    return call->offset < 0 && lseek(call->fd, -(off_t)got, SEEK_CUR) >= 0;
+}
+
 static int64_t cached_read(rondo__fs_call *call) {
     struct iovec parts[PARTS];
     size_t len;
@@ -95,7 +103,7 @@ static int64_t cached_read(rondo__fs_call *call) {
     if (len < call->len) return RONDO__FS_WAIT;
     int64_t got = rondo__cached_read(call->fd, parts, count, len, call->offset, &final);
     if (got >= 0 && final) return got;
-    if (got > 0) advance(call, (size_t)got);
+    if (got > 0 && !take_back(call, got)) advance(call, (size_t)got);
     return RONDO__FS_WAIT;
 }
 

@@ -117,6 +117,15 @@ TEST_BOTH(the_owner_of_a_replaced_file_is_kept) {
     CHECK_INT(stat_of("f").st_mode & 07777, 0755); /* not setuid to somebody else */
 }
 
+/* Writing takes these bits away from what is not root's. */
+TEST_BOTH(a_mode_with_setuid_is_exact_for_everybody) {
+    become_nobody();
+    CHECK_INT(write_file(at("f"), "one", 3, 06755, 0), 3);
+    CHECK_INT(stat_of("f").st_mode & 07777, 06755);
+    CHECK_INT(write_file(at("f"), "two", 3, RONDO_MODE_KEEP, 0), 3);
+    CHECK_INT(stat_of("f").st_mode & 07777, 06755);
+}
+
 TEST_BOTH(a_link_stays_and_its_target_is_replaced) {
     grow("d/ d/f=old l>d/f abs>x l2>l loop>pool pool>loop new>d/made");
     CHECK_INT(unlink(at("abs")), 0);

@@ -33,7 +33,7 @@ typedef struct writing {
     char temporary[32];
     const char *data; /* the caller's */
     size_t len, done;
-    uint32_t mode;
+    uint32_t mode; /* as asked for; then the one to set at the end, or RONDO_MODE_KEEP */
     unsigned flags;
     char path[];
 } writing;
@@ -63,18 +63,23 @@ static int make_temporary(writing *w, mode_t mode) {
     return RONDO_EEXIST;
 }
 
-/* Mode and owner. That of the owner may be refused, and then it is ours. */
-static int set_attributes(const writing *w, const struct stat *old) {
-    mode_t mode = w->mode == RONDO_MODE_KEEP ? old->st_mode & 07777 : w->mode & 07777;
-    bool is_new = old->st_nlink == 0;
+/* The owner, which may be refused, and then it is ours; and which mode it will have. */
+static int take_attributes(writing *w, const struct stat *old) {
+    mode_t mode = old->st_mode & 07777;
     int error;
-    if (is_new && w->mode == RONDO_MODE_KEEP) return 0; /* as open(2) made it */
-    if (!is_new) {
-        RONDO__RETRY(error, fchown(w->fd, old->st_uid, old->st_gid));
-        if (error < 0 && errno != EPERM) return rondo__errno();
-        if (error < 0 && w->mode == RONDO_MODE_KEEP) mode &= 01777; /* not as somebody else */
-    }
-    RONDO__RETRY(error, fchmod(w->fd, mode));
+    if (old->st_nlink == 0) return 0; /* a new one; without a mode as open(2) made it */
+    RONDO__RETRY(error, fchown(w->fd, old->st_uid, old->st_gid));
+    if (error < 0 && errno != EPERM) return rondo__errno();
+    if (error < 0) mode &= 01777; /* not as somebody else */
+    if (w->mode == RONDO_MODE_KEEP) w->mode = mode;
+    return 0;
+}
+
+/* At the end: writing takes the setuid and setgid bits away (write(2), inode(7)). */
+static int set_mode(const writing *w) {
+    int error;
+    if (w->mode == RONDO_MODE_KEEP) return 0;
+    RONDO__RETRY(error, fchmod(w->fd, (mode_t)w->mode));
     return error < 0 ? rondo__errno() : 0;
 }
 
@@ -95,7 +100,7 @@ static int begin(writing *w) {
     if (error < 0) old.st_nlink = 0;
     bool by_umask = old.st_nlink == 0 && w->mode == RONDO_MODE_KEEP;
     error = make_temporary(w, by_umask ? 0666 : 0600);
-    return error < 0 ? error : set_attributes(w, &old);
+    return error < 0 ? error : take_attributes(w, &old);
 }
 
 static int write_some(writing *w) {
@@ -142,7 +147,8 @@ static int sync_directory(const writing *w) {
 }
 
 static int finish(writing *w) {
-    int error = sync_file(w);
+    int error = set_mode(w);
+    if (error == 0) error = sync_file(w);
     if (error < 0) return error;
     int fd = w->fd;
     w->fd = -1;

@@ -38,6 +38,9 @@
  * perhaps after `close`, at the latest by rondo_loop_free(). A file of which other programs must never
  * see a half should be written under another name, and renamed after `finish`.
  *
+ * A descriptor with O_DIRECT works only as far as the file system takes any buffer and range; most end
+ * the stream with RONDO_EINVAL where those are not aligned (open(2), NOTES).
+ *
  * Pipes, terminals and sockets are better opened with rondo_stream_open(): here each keeps a worker
  * while it waits, though not when the stream is closed. Loop thread only.
  */

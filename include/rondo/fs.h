@@ -108,7 +108,8 @@ RONDO_API int64_t rondo_fs_writev_sync(int fd, const rondo_slice *pieces, size_t
                                        int64_t offset);
 /* Moves len bytes from from_fd at offset (-1: its position) to the position of to_fd, inside the
  * kernel where it can: sendfile(2), else by reading and writing. The result is how many: fewer at
- * the end of from_fd, or when something failed after a part; that error comes with the next call. */
+ * the end of from_fd, or when something failed after a part; that error comes with the next call.
+ * Canceled after a part: RONDO_ECANCELED, and the positions say how far it came. */
 RONDO_API int rondo_fs_sendfile(rondo_loop *loop, int to_fd, int from_fd, int64_t offset,
                                 uint64_t len, rondo_job **ret_job, rondo_fs_cb cb, void *arg);
 RONDO_API int64_t rondo_fs_sendfile_sync(int to_fd, int from_fd, int64_t offset, uint64_t len);

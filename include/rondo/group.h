@@ -61,9 +61,10 @@ RONDO_API int rondo_group_run(rondo_group *group, rondo_group_cb start, rondo_gr
                               void *arg);
 RONDO_API void rondo_group_leave(rondo_group *group);
 
-/* Members that have not begun never do, and are told in later phases; jobs under way are canceled
- * (rondo_job_cancel()); tasks that run may ask rondo_group_canceled(). Until `done` nothing can be
- * added (RONDO_ECANCELED). Without members it does nothing. 0 or RONDO_ECLOSED. */
+/* Members that have not begun never do, and are told in pending phases: this one, if `start` or
+ * `skipped` calls it, but never inside the call. Jobs under way are canceled (rondo_job_cancel());
+ * tasks that run may ask rondo_group_canceled(). Until `done` nothing can be added (RONDO_ECANCELED).
+ * Without members it does nothing. 0 or RONDO_ECLOSED. */
 RONDO_API int rondo_group_cancel(rondo_group *group);
 /* From rondo_group_cancel() until `done` is emitted, and once the group is closing. */
 RONDO_API bool rondo_group_canceled(const rondo_group *group);

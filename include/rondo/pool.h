@@ -132,7 +132,8 @@ RONDO_API int rondo_job_cancel(rondo_job *job);
  * a rondo_work_cb and the buffers of rondo_fs_read(), rondo_fs_write() and their kin are the
  * caller's: without rondo_job_on_release() RONDO_EINVAL is returned for those, in whatever state they
  * are, and nothing happens. So it is for the few operations that can't be abandoned at all; they say
- * so. 0, RONDO_EINVAL, RONDO_ENOENT, RONDO_EBUSY (64 are abandoned already: cancel it). */
+ * so. An operation of many steps whose last one has just ended gives its result all the same. 0,
+ * RONDO_EINVAL, RONDO_ENOENT, RONDO_EBUSY (64 are abandoned already: cancel it). */
 RONDO_API int rondo_job_abandon(rondo_job *job);
 /* release is called once, when no thread uses the caller's memory any more: right after the job's
  * callback, or, if the job was abandoned, when the thread is back; on the loop thread, or on the

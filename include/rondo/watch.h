@@ -66,8 +66,8 @@ RONDO_API rondo_fs_watch *rondo_fs_watch_new_at(rondo_loop *loop, const char *si
  * working directory of now. Returns 0; RONDO_EINVAL (NULL, "", unknown flags), RONDO_EBUSY (started
  * already), RONDO_ENAMETOOLONG, RONDO_EMFILE (no more inotify instances: sysctl
  * fs.inotify.max_user_instances; a loop needs one, however many handles it has; or descriptors),
- * RONDO_EAGAIN (the fs lane is full), RONDO_ENOMEM, RONDO_ENOTSUP, RONDO_ECLOSED; and then nothing
- * has changed. */
+ * RONDO_EAGAIN (the fs lane is full), RONDO_ENOMEM, RONDO_ENOTSUP, RONDO_ECLOSED; then it has not
+ * started, but its path and figures may be those of the attempt. */
 RONDO_API int rondo_fs_watch_start(rondo_fs_watch *watch, const char *path, int flags);
 /* No event comes any more; may be started again. Idempotent. Returns 0 or RONDO_ECLOSED. */
 RONDO_API int rondo_fs_watch_stop(rondo_fs_watch *watch);

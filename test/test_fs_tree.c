@@ -369,3 +369,14 @@ TEST_BOTH(a_directory_that_loses_its_place_while_entries_go_is_read_again) {
     faults_clear();
     CHECK_STR(shown("a"), "(none)");
 }
+
+TEST_BOTH(what_is_no_file_makes_no_room) {
+    grow("f=x d/ d/f=y e/");
+    CHECK_INT(symlink("f", at("l")), 0);
+    CHECK_INT(mkfifo(at("p"), 0600), 0);
+    CHECK_INT(mkfifo(at("e/f"), 0600), 0);
+    CHECK_INT(copy_tree(at("f"), at("p"), 0), RONDO_EEXIST);
+    CHECK_INT(copy_tree(at("l"), at("p"), 0), RONDO_EEXIST);
+    CHECK_INT(copy_tree(at("d"), at("e"), 0), RONDO_EEXIST);
+    CHECK(S_ISFIFO(stat_of("p").st_mode) && S_ISFIFO(stat_of("e/f").st_mode));
+}

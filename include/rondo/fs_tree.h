@@ -98,8 +98,8 @@ typedef void (*rondo_fs_tree_cb)(rondo_loop *loop, int result, const rondo_tree_
 /* Copies a file, a link or a directory with all that is in it; `to` is the name of the copy itself.
  * Flags are RONDO_COPY_*. Links are copied as links. FIFOs, sockets and devices are left out and
  * counted. Hard links become files of their own. A directory that is there is copied into
- * (RONDO_EEXIST with NO_REPLACE); in it a file or link makes room for the new one, but nothing
- * makes room for a directory, nor a directory for anything else (RONDO_EEXIST). An entry that fails
+ * (RONDO_EEXIST with NO_REPLACE). A file or link that is there makes room for a new one, but nothing
+ * makes room for a directory, nor do directories, FIFOs, sockets and devices (RONDO_EEXIST). An entry that fails
  * doesn't end the copy; out of space, memory or descriptors does. What was copied stays, after a
  * cancel too, but no part of a file; directories under way then may still have their mode of
  * meanwhile (0700). Progress: bytes so far, in all 0 (not known). RONDO_EINVAL: `to` lies in

@@ -99,7 +99,8 @@ int rondo__copy_make_room(int dir_fd, const char *name, const struct stat *sourc
     int error;
     RONDO__RETRY(error, fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW));
     if (error == 0 && is_same(source, &st)) return RONDO_EINVAL;
-    if (error == 0 && S_ISDIR(st.st_mode)) return RONDO_EEXIST;
+    /* Neither directories, nor what isn't anybody's to replace: /dev/null would be gone. */
+    if (error == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) return RONDO_EEXIST;
     if (error == 0) RONDO__RETRY(error, unlinkat(dir_fd, name, 0));
     return error == 0 || errno == ENOENT ? 0 : rondo__errno();
 }

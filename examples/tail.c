@@ -93,6 +93,10 @@ static void on_signal(rondo_signal *signal, int signum, void *arg) {
 }
 
 int main(int argc, char **argv) {
+    if (argc < 2) {
+        fprintf(stderr, "usage: %s FILE...\n", argv[0]);
+        return 2;
+    }
     rondo_loop *loop = rondo_loop_new();
     tail *tails = calloc((size_t)argc, sizeof *tails);
     rondo_signal *interrupt = loop ? rondo_signal_new(loop) : NULL;
@@ -112,6 +116,8 @@ int main(int argc, char **argv) {
         int error = rondo_fs_watch_start(watch, t->path, 0);
         if (error < 0) on_error(watch, error, "", t);
     }
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+    rondo_loop_close_all(loop); /* when no file could be watched */
     rondo_loop_run(loop, RONDO_RUN_ALL);
     rondo_loop_free(loop);
     free(tails); /* the files are closed with the process */

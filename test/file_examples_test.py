@@ -116,6 +116,14 @@ def tail_waits_for_a_file_that_is_not_there():
         tail.says("more")
 
 
+def tail_ends_when_there_is_nothing_to_watch():
+    for args, status in (([], 2), (["no/such/directory"], 0)):
+        done = subprocess.run([os.path.join(BUILD, "examples", "tail"), *args],
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S,
+                              check=False)
+        assert done.returncode == status and done.stderr, (args, done)
+
+
 def tail_names_the_file_when_there_are_several():
     append("a", "")
     append("b", "")

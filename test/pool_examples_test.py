@@ -59,6 +59,18 @@ def test_checksum_goes_on_after_what_it_cannot_read():
         assert done.stdout.decode() == f"{hashlib.sha256(files[path]).hexdigest()}  {path}\n", done.stdout
 
 
+def test_checksum_leaves_pipes_alone_and_says_when_nobody_gets_its_lines():
+    with tempfile.TemporaryDirectory() as root:
+        make_tree(root, [10])
+        os.mkfifo(os.path.join(root, "pipe"))
+        done = checksum(root)
+        assert done.returncode == 0 and done.stdout.count(b"\n") == 1, done
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([os.path.join(BUILD, "examples/checksum"), root], stdout=full,
+                                  stderr=subprocess.PIPE, timeout=LIMIT_S)
+        assert done.returncode == 1 and done.stderr, done
+
+
 def test_checksum_of_nothing_is_nothing():
     with tempfile.TemporaryDirectory() as root:
         done = checksum(root)

@@ -143,16 +143,23 @@ TEST_BOTH(types_that_the_file_system_does_not_say_are_asked_for) {
     faults_hide_types(false);
 }
 
+static bool saw_pts, saw_in_pts;
+static void look_for_pts(const rondo_walk_entry *entry) {
+    saw_pts = saw_pts || strcmp(entry->path, "pts") == 0;
+    saw_in_pts = saw_in_pts || strcmp(entry->path, "pts/ptmx") == 0;
+}
+
 TEST_BOTH(a_walk_keeps_to_its_file_system) {
-    walked w = {.entries = 0}, all = {.entries = 0};
+    walked w = {.at_entry = look_for_pts};
+    walked all = {.at_entry = look_for_pts, .skip = "shm"}; /* full of what other tests make */
     struct stat dev, pts;
     if (stat("/dev", &dev) != 0 || stat("/dev/pts/ptmx", &pts) != 0 || dev.st_dev == pts.st_dev)
         SKIP("nothing is mounted on /dev/pts");
+    saw_pts = saw_in_pts = false;
     CHECK(walk("/dev", RONDO_WALK_SAME_FS, 0, &w) > 0);
-    CHECK(walk("/dev", 0, 0, &all) > 0);
-    CHECK(strstr(w.text, "pts/") != NULL);
-    CHECK(strstr(w.text, "pts/ptmx") == NULL);
-    CHECK(strstr(all.text, "pts/ptmx") != NULL);
+    CHECK(saw_pts && !saw_in_pts);
+    CHECK(walk("/dev", RONDO_WALK_ASK, 0, &all) > 0);
+    CHECK(saw_in_pts);
 }
 
 /* ---- copying ---- */

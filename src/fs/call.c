@@ -24,6 +24,7 @@ typedef struct fs_request {
     void *arg;
     rondo__fs_call call;
     bool counted; /* in rondo__pool_at_position() */
+    bool sent;    /* counted in fs_part.sent */
     char path[];
 } fs_request;
 
@@ -71,8 +72,22 @@ static int check(const rondo__fs_op *op, rondo__fs_call *call) {
 
 /* ---- back ---- */
 
+/* So many operations a turn may be tried on the loop's own thread, so that one callback that starts
+ * ten thousand does not hold it. */
+typedef struct fs_part {
+    uint64_t turn; /* that `left` and `alone_left` belong to */
+    uint32_t left;
+    bool alone_left; /* one of those with op->alone */
+    unsigned sent;   /* operations that are with workers */
+    rondo__at_free at_free;
+} fs_part;
+
 static void uncount(fs_request *request) {
-    if (!request->counted || !request->base.loop) return; /* the loop may be gone */
+    if (!request->base.loop) return; /* the loop may be gone */
+    fs_part *part = rondo__loop_part(request->base.loop, RONDO__PART_FS);
+    if (request->sent && part) part->sent--;
+    request->sent = false;
+    if (!request->counted) return;
     unsigned *count = rondo__pool_at_position(request->base.loop);
     RONDO_ASSERT(*count > 0);
     --*count;
@@ -147,7 +162,7 @@ static int new_request(rondo_loop *loop, const rondo__fs_op *op, const rondo__fs
     job->keeps_result = true;
     job->borrows = (op->needs & RONDO__FS_BUFFER) != 0;
     request->op = op;
-    request->counted = false;
+    request->counted = request->sent = false;
     request->call = *call;
     job->steps = (op->needs & RONDO__FS_STEPS) != 0;
     char *at = request->path;
@@ -166,20 +181,12 @@ static bool position_is_taken(rondo_loop *loop, const fs_request *request) {
            *rondo__pool_at_position(loop) > 0;
 }
 
-/* So many operations a turn may be tried on the loop's own thread, so that one callback that starts
- * ten thousand does not hold it. */
-typedef struct fs_part {
-    uint64_t turn; /* that `left` belongs to */
-    uint32_t left;
-    rondo__at_free at_free;
-} fs_part;
-
 static void on_loop_free(rondo_loop *loop, rondo__at_free *hook) {
     rondo__loop_set_part(loop, RONDO__PART_FS, NULL);
     rondo__free(RONDO__OF(hook, fs_part, at_free));
 }
 
-static bool may_try(rondo_loop *loop, unsigned cost) {
+static bool may_try(rondo_loop *loop, bool alone) {
     fs_part *part = rondo__loop_part(loop, RONDO__PART_FS);
     if (!part) {
         part = rondo__zalloc(sizeof *part);
@@ -191,15 +198,17 @@ static bool may_try(rondo_loop *loop, unsigned cost) {
     if (part->turn != rondo_loop_turn(loop)) {
         part->turn = rondo_loop_turn(loop);
         part->left = rondo_loop_budget(loop, RONDO_BUDGET_cached_files);
+        part->alone_left = true;
     }
-    if (part->left <= cost) return false;
-    part->left -= 1 + cost;
+    if (part->left == 0 || (alone && (!part->alone_left || part->sent > 0))) return false;
+    part->left--;
+    if (alone) part->alone_left = false;
     return true;
 }
 
 static int64_t try_caches(rondo_loop *loop, fs_request *request) {
     const rondo__fs_op *op = request->op;
-    if (!op->cached || position_is_taken(loop, request) || !may_try(loop, op->cost))
+    if (!op->cached || position_is_taken(loop, request) || !may_try(loop, op->alone))
         return RONDO__FS_WAIT;
     int64_t result = op->cached(&request->call);
     rondo__count_cached(loop, result != RONDO__FS_WAIT);
@@ -215,8 +224,14 @@ static int submit(rondo_loop *loop, fs_request *request) {
         (needs & RONDO__FS_POSITION) || ((needs & RONDO__FS_BUFFER) && request->call.offset < 0);
     if (request->counted) ++*rondo__pool_at_position(loop);
     int error = rondo__job_submit(lane, &request->base, (needs & RONDO__FS_MUST_RUN) != 0);
-    if (error < 0) uncount(request);
-    return error;
+    if (error < 0) {
+        uncount(request);
+        return error;
+    }
+    fs_part *part = rondo__loop_part(loop, RONDO__PART_FS);
+    if (part) part->sent++;
+    request->sent = part != NULL;
+    return 0;
 }
 
 int rondo__fs_start(rondo_loop *loop, const rondo__fs_op *op, const rondo__fs_call *call,

@@ -80,8 +80,9 @@ typedef struct rondo__fs_op {
      * result (RONDO_ECANCELED: run() never ran): an open fd is to be closed, say. May be NULL. */
     void (*end)(rondo__fs_call *call, int64_t result, bool told);
     unsigned needs;
-    /* What trying `cached` takes of RONDO_BUDGET_cached_files, besides 1. */
-    unsigned cost;
+    /* `cached` is dear: it pays only when nothing else goes on. Tried once a turn, and not while an
+     * operation of this loop is with a worker. */
+    bool alone;
 } rondo__fs_op;
 
 /* Checks the arguments, copies what call points to except buffers, and sends it to the fs lane (or

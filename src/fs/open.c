@@ -31,14 +31,14 @@ static void end_open(rondo__fs_call *call, int64_t result, bool told) {
     if (!told && result >= 0) close((int)result);
 }
 
-/* To the loop a cached open is dearer than handing it to a worker: alone it is faster, but of many at
- * a time the workers do most, on other cores. */
+/* To the loop a cached open is dearer than handing it to a worker: alone it is faster, but many at a
+ * time are the workers', on other cores. */
 static const rondo__fs_op open_op = {.event = {"fs.open", rondo__fs_thunk},
                                      .run = run_open,
                                      .cached = rondo__known_open,
                                      .end = end_open,
                                      .needs = RONDO__FS_PATH,
-                                     .cost = 15};
+                                     .alone = true};
 
 int rondo_fs_openat(rondo_loop *loop, int dir_fd, const char *path, int flags, uint32_t mode,
                     rondo_job **ret_job, rondo_fs_cb cb, void *arg) {

@@ -233,11 +233,12 @@ static void on_loop_free(rondo_loop *loop, rondo__at_free *hook) {
      * at is in pieces. Nothing of it can be given back. */
     if (rondo__pool_is_elsewhere(pool)) return;
     rondo__list_init(&jobs);
-    for (rondo_lane *lane = NULL; (lane = rondo__crew_next(pool->crew, lane));)
-        rondo__lane_hurry(lane, pool); /* first: those that nobody waits for leave `ready` */
-    rondo__list_splice_back(&jobs, &pool->ready);
+    /* First, or a worker whose job ends in a hurry takes the next. */
     for (rondo_lane *lane = NULL; (lane = rondo__crew_next(pool->crew, lane));)
         rondo__lane_take_queued(lane, pool, true, &jobs);
+    for (rondo_lane *lane = NULL; (lane = rondo__crew_next(pool->crew, lane));)
+        rondo__lane_hurry(lane, pool); /* those that nobody waits for leave `ready` */
+    rondo__list_splice_back(&jobs, &pool->ready);
     for (rondo_lane *lane = NULL; (lane = rondo__crew_next(pool->crew, lane));)
         rondo__lane_wait(lane, pool);
     rondo__list_splice_back(&jobs, &pool->ready);

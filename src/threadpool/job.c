@@ -33,14 +33,15 @@ static void unqueue(rondo_lane *lane, rondo_job *job) {
     lane->queued--;
 }
 
-/* Queues the job; false when there is no thread to take it, and none can be started. */
-static bool enqueue(rondo_lane *lane, rondo_job *job) {
+/* Queues the job; false when there is no thread to take it, and none can be started. ret_wake: to be
+ * signaled once the lock is free. */
+static bool enqueue(rondo_lane *lane, rondo_job *job, rondo__worker **ret_wake) {
     job->result = RONDO_ECANCELED;
     job->state = RONDO__JOB_QUEUED;
     job->since_ns = lane->measured ? rondo__monotonic_ns() : 0;
     rondo__list_push_back(&lane->queue[job->priority], &job->link);
     lane->queued++;
-    rondo__worker_wake(lane);
+    *ret_wake = rondo__worker_wake(lane);
     if (rondo__worker_start(lane) || lane->threads > 0 || job->state != RONDO__JOB_QUEUED)
         return true;
     unqueue(lane, job);
@@ -59,13 +60,15 @@ int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always) {
     job->era = pool->era;
     job->priority = RONDO_PRIORITY_normal;
     rondo__list_init(&job->link);
+    rondo__worker *wake = NULL;
     pthread_mutex_lock(&lane->lock);
-    bool ok = (always || !is_full(lane)) && enqueue(lane, job);
+    bool ok = (always || !is_full(lane)) && enqueue(lane, job, &wake);
     if (!ok) {
         job->state = RONDO__JOB_NEW;
         lane->refused++;
     }
     pthread_mutex_unlock(&lane->lock);
+    rondo__worker_signal(wake);
     if (!ok) return RONDO_EAGAIN;
     if (!job->weak) rondo__loop_hold(pool->loop);
     return 0;
@@ -79,13 +82,15 @@ int rondo__job_again(rondo_job *job) {
     int asked = atomic_load(&job->cancel);
     if (asked != 0 && !job->last) return asked;
     if (job->era != job->pool->era && !job->last) return RONDO_ECANCELED;
+    rondo__worker *wake = NULL;
     pthread_mutex_lock(&lane->lock);
-    bool ok = enqueue(lane, job);
+    bool ok = enqueue(lane, job, &wake);
     if (!ok) {
         job->state = RONDO__JOB_DONE;
         lane->refused++;
     }
     pthread_mutex_unlock(&lane->lock);
+    rondo__worker_signal(wake);
     if (!ok) return RONDO_EAGAIN;
     if (!job->weak) rondo__loop_hold(job->loop);
     job->pool->delivering = NULL; /* its extras go on with it */

@@ -103,9 +103,10 @@ typedef struct rondo__worker {
     rondo__list link;    /* lane->idle, busy or lost; none while it is on its way */
     pthread_cond_t wake; /* one for each: exactly the thread that is meant wakes up */
     bool woken;
-    rondo_job *job;    /* that it runs; NULL once that has ended */
-    rondo__pool *pool; /* whose job it runs, until that loop has been woken; NULL: nobody's */
-    uint64_t since_ns; /* when the job began; 0: nobody measures */
+    atomic_uint signals; /* being sent to `wake`, without the lock; it stays until they are */
+    rondo_job *job;      /* that it runs; NULL once that has ended */
+    rondo__pool *pool;   /* whose job it runs, until that loop has been woken; NULL: nobody's */
+    uint64_t since_ns;   /* when the job began; 0: nobody measures */
 } rondo__worker;
 
 struct rondo_lane {
@@ -212,10 +213,14 @@ void rondo__extras_end(rondo_loop *loop, rondo__extras *extras);
 /* Tells what has been reported. */
 void rondo__pool_tell_reports(rondo__pool *pool);
 
-/* ---- worker.c: all with the lane's lock held ---- */
+/* ---- worker.c: all but rondo__worker_signal() with the lane's lock held ---- */
 
-/* Has an idle thread look at the queue, if there is one and none is on its way. */
-void rondo__worker_wake(rondo_lane *lane);
+/* Has an idle thread look at the queue, if there is one and not enough are on their way: returns the
+ * one that must be signaled as soon as the lock is free, or NULL. */
+rondo__worker *rondo__worker_wake(rondo_lane *lane);
+/* Without the lock, since it is a system call, and whom it wakes wants the lock first of all. The
+ * worker may be gone when this returns. NULL: nobody. */
+void rondo__worker_signal(rondo__worker *worker);
 /* Has all idle threads look at what has changed. */
 void rondo__worker_wake_all(rondo_lane *lane);
 /* Starts a thread if jobs wait for which none is there or on its way. Lets go of the lock while it

@@ -3,36 +3,54 @@
  * The threads of a lane: how they are started, wait, work and retire.
  *
  * As long as jobs wait there is, for each of them, a thread that is idle, on its way or not allowed
- * any more (lane->limit). Of the idle ones at most one is on its way: it takes a job and, if more
- * wait, wakes the next. So a burst of small jobs costs one wake-up and is done by one thread, and a
- * burst of long ones reaches all threads a few microseconds later. The thread that fell idle last
- * is woken first: its caches are warm, and the others get to retire.
+ * any more (lane->limit). Of the idle ones at most WAKING_MAX are on their way: each takes a job and,
+ * if more wait, wakes the next. So a burst of small jobs costs a wake-up or two, and a burst of long
+ * ones reaches all threads a few microseconds later; decision record 0006 has the figures. The thread
+ * that fell idle last is woken first: its caches are warm, and the others get to retire.
  */
 #include "threadpool/pool.h"
 
 #include <rondo/error.h>
 
+#include <sched.h>
 #include <stdio.h>
 
 #include "loop/assert.h"
 #include "threadpool/thread.h"
 
-static void wake_first(rondo_lane *lane) {
+/* One alone would have to wake the second one, which takes longer than a small job; from three on they
+ * get into each other's way. */
+#define WAKING_MAX 2
+
+static rondo__worker *take_idle(rondo_lane *lane) {
     rondo__list *link = rondo__list_pop_front(&lane->idle);
     rondo__worker *worker = RONDO__OF(link, rondo__worker, link);
     lane->idle_count--;
     lane->waking++;
     worker->woken = true;
-    /* Under the lock, since `worker` is on the stack of a thread that may end right after. */
-    pthread_cond_signal(&worker->wake);
+    atomic_fetch_add(&worker->signals, 1);
+    return worker;
 }
 
-void rondo__worker_wake(rondo_lane *lane) {
-    if (lane->waking == 0 && lane->idle_count > 0) wake_first(lane);
+rondo__worker *rondo__worker_wake(rondo_lane *lane) {
+    if (lane->waking >= WAKING_MAX || lane->waking >= lane->queued) return NULL;
+    return lane->idle_count > 0 ? take_idle(lane) : NULL;
+}
+
+void rondo__worker_signal(rondo__worker *worker) {
+    if (!worker) return;
+    pthread_cond_signal(&worker->wake);
+    atomic_fetch_sub(&worker->signals, 1); /* from here on it may be gone */
 }
 
 void rondo__worker_wake_all(rondo_lane *lane) {
-    while (lane->idle_count > 0) wake_first(lane);
+    while (lane->idle_count > 0) rondo__worker_signal(take_idle(lane)); /* rare */
+}
+
+/* The worker is on its thread's stack: who signals it may still be at it when the thread, awake for
+ * another reason, has found nothing to do and ends. */
+static void wait_for_signals(rondo__worker *worker) {
+    while (atomic_load(&worker->signals) > 0) sched_yield();
 }
 
 /* Returns false when the thread has been idle for so long that it should end. */
@@ -69,7 +87,6 @@ static void begin(rondo_lane *lane, rondo__worker *worker, rondo_job *job) {
     if (worker->since_ns) count(lane->waited_us, job->since_ns, worker->since_ns);
     rondo__list_push_back(&lane->busy, &worker->link);
     lane->running++;
-    if (lane->queued > 0) rondo__worker_wake(lane);
 }
 
 static rondo__list *first_queued(rondo_lane *lane) {
@@ -162,7 +179,8 @@ static void leave(rondo_lane *lane) {
     lane->has_left = true;
     lane->left = pthread_self();
     lane->threads--;
-    if (lane->queued > 0) rondo__worker_wake(lane);
+    /* With the lock: without it the lane may be gone, and the other worker with it. */
+    if (lane->queued > 0) rondo__worker_signal(rondo__worker_wake(lane));
     if (lane->waiters > 0 && lane->threads == 0) pthread_cond_broadcast(&lane->gone);
     pthread_mutex_unlock(&lane->lock); /* the lane may be freed from here on */
     if (has_before) pthread_join(before, NULL);
@@ -173,7 +191,9 @@ static bool work(rondo_lane *lane, rondo__worker *worker) {
     pthread_mutex_lock(&lane->lock);
     lane->waking--;
     for (rondo_job *job; (job = take_job(lane, worker));) {
+        rondo__worker *next = lane->queued > 0 ? rondo__worker_wake(lane) : NULL;
         pthread_mutex_unlock(&lane->lock);
+        rondo__worker_signal(next);
         int64_t result = job->run(job);
         pthread_mutex_lock(&lane->lock);
         if (RONDO__UNLIKELY(job->state == RONDO__JOB_ABANDONED)) {
@@ -201,6 +221,7 @@ static void *worker_main(void *arg) {
     bool ok = rondo__cond_init(&worker.wake);
     RONDO_ASSERT(ok); /* it takes no resources, on Linux */
     bool waited_for = work(lane, &worker);
+    wait_for_signals(&worker);
     pthread_cond_destroy(&worker.wake);
     if (!waited_for) pthread_detach(pthread_self());
     return NULL;

@@ -262,10 +262,11 @@ TEST(one_callback_may_try_only_so_many) {
     rondo_loop *loop = at_a_known_place();
     static stated to[300];
     memset(to, 0, sizeof to);
+    int fd = open("file", O_RDONLY | O_CLOEXEC);
     CHECK_INT(rondo_loop_budget(loop, RONDO_BUDGET_cached_files), 256);
     CHECK_INT(rondo_loop_set_budget(loop, RONDO_BUDGET_cached_files, 100), 0);
     for (int i = 0; i < 300; i++) {
-        CHECK_INT(rondo_fs_stat(loop, "file", NULL, note_stat, &to[i]), 0);
+        CHECK_INT(rondo_fs_fstat(loop, fd, NULL, note_stat, &to[i]), 0);
         CHECK_INT(cached(loop) + missed(loop), i < 100 ? i + 1 : 100);
     }
     run_to_end(loop);
@@ -273,10 +274,11 @@ TEST(one_callback_may_try_only_so_many) {
     CHECK_INT(figures_of(rondo_lane_fs(loop)).done, 200 + missed(loop));
     CHECK_INT(stat_it(loop, "file").what.result, 0); /* a new turn */
     CHECK_INT(cached(loop) + missed(loop), 101);
+    close(fd);
     leave(loop);
 }
 
-TEST(only_a_lone_open_is_tried) {
+TEST(only_a_lone_open_or_stat_is_tried) {
     rondo_loop *loop = at_a_known_place();
     static outcome what[10];
     CHECK_INT(rondo_loop_set_budget(loop, RONDO_BUDGET_cached_files, 4), 0);
@@ -285,10 +287,15 @@ TEST(only_a_lone_open_is_tried) {
     CHECK_INT(cached(loop) + missed(loop), 1);
     for (int i = 5; i < 10; i++)
         CHECK_INT(rondo_fs_access(loop, "file", F_OK, NULL, note_outcome, &what[i]), 0);
-    stated to[4] = {{.what = {0}}};
-    for (int i = 0; i < 4; i++) CHECK_INT(rondo_fs_stat(loop, "file", NULL, note_stat, &to[i]), 0);
+    stated to[5] = {{.what = {0}}};
+    CHECK_INT(rondo_fs_stat(loop, "file", NULL, note_stat, &to[4]), 0);
+    CHECK_INT(cached(loop) + missed(loop), 1);
+    int fd = open("file", O_RDONLY | O_CLOEXEC);
+    for (int i = 0; i < 4; i++) CHECK_INT(rondo_fs_fstat(loop, fd, NULL, note_stat, &to[i]), 0);
     CHECK_INT(cached(loop) + missed(loop), 4); /* three were left */
     run_to_end(loop);
+    close(fd);
+    for (int i = 0; i < 5; i++) CHECK_OUTCOME(to[i].what, 0);
     for (int i = 0; i < 5; i++) {
         CHECK(what[i].calls == 1 && what[i].result >= 0);
         close((int)what[i].result);

@@ -20,8 +20,8 @@
  *
  * Reads, stats and opens that the kernel can answer from memory are done inside the call, without a
  * worker and without waiting; their callback comes in the next pending phase. At most
- * RONDO_BUDGET_cached_files of them per turn, and workers do the rest; of opens one per turn, while no
- * worker has an operation of this loop. rondo_metrics counts them.
+ * RONDO_BUDGET_cached_files of them per turn, and workers do the rest; of opens and
+ * stats by name one per turn, while no worker has an operation of this loop. rondo_metrics counts them.
  *
  * A worker is kept by what it waits for, so pipes, terminals and sockets are better read through
  * rondo_stream_open(). Interrupted system calls are repeated; no operation raises SIGPIPE; every

@@ -89,9 +89,11 @@ static void stat_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, voi
                            answer->result < 0 ? NULL : &answer->call.stat, arg);
 }
 
+/* Three system calls in place of one: many at a time are the workers'. */
 static const rondo__fs_op stat_op = {.event = {"fs.stat", stat_thunk},
                                      .run = run_stat,
                                      .cached = rondo__known_stat,
+                                     .alone = true,
                                      .needs = RONDO__FS_PATH};
 static const rondo__fs_op fstat_op = {
     .event = {"fs.fstat", stat_thunk}, .run = run_fstat, .cached = rondo__known_fstat};
@@ -99,6 +101,7 @@ static const rondo__fs_op fstat_op = {
 static const rondo__fs_op lstat_op = {.event = {"fs.lstat", stat_thunk},
                                       .run = run_stat,
                                       .cached = rondo__known_stat,
+                                      .alone = true,
                                       .needs = RONDO__FS_PATH};
 
 static int stat_now(const rondo__fs_op *op, rondo__fs_call *call, rondo_stat *ret_stat) {

@@ -279,7 +279,7 @@ static void rows_prepare(void) {
     for (size_t i = 1; i < sizeof row_long_path - 1; i += 2) row_long_path[i] = '/';
     for (size_t i = 0; i < 3000; i++) { /* one byte each; the last ones of row_buffers are empty */
         row_buffers[i] = (rondo_buffer){row_buffer + (i < 60 ? i : 60), i < 60};
-        row_slices[i] = (rondo_slice){"0123456789" + i % 10, 1};
+        row_slices[i] = (rondo_slice){&"0123456789"[i % 10], 1};
     }
 }
 

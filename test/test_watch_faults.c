@@ -157,7 +157,7 @@ TEST(a_tree_without_watches_at_every_point) {
     FAULT_SWEEP(live, CALL_inotify_rm_watch | CALL_ioctl, EINVAL);
 }
 TEST(directories_that_cannot_be_read_at_every_point) {
-    FAULT_SWEEP(live, CALL_syscall, EIO);
+    FAULT_SWEEP(live, CALL_getdents64, EIO);
     FAULT_SWEEP(live, CALL_inotify_add_watch, ENOENT); /* as without /proc: by the path, then */
 }
 

@@ -8,7 +8,6 @@
 #include <rondo/error.h>
 #include <rondo/loop.h>
 
-#include <stdalign.h>
 #include <string.h>
 
 #include "loop/assert.h"
@@ -247,9 +246,8 @@ int rondo__fs_start(rondo_loop *loop, const rondo__fs_op *op, const rondo__fs_ca
     if (result == RONDO__FS_WAIT) {
         error = submit(loop, request);
         if (error < 0 && (op->needs & RONDO__FS_BUFFER) && request->call.done > 0)
-            result =
-                (int64_t)
-                    request->call.done; /* better than nothing, and the position may have moved */
+            /* Better than nothing, and the position may have moved. */
+            result = (int64_t)request->call.done;
         else if (error == RONDO_EAGAIN && (op->needs & RONDO__FS_MUST_RUN))
             /* No thread can be started. A caller could do nothing but try again for ever, and this
              * may well be what ends the shortage: it is done now, at the price of a wait. */

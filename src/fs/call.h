@@ -16,9 +16,8 @@
 
 #include <rondo/fs.h>
 
-#include <errno.h>
-
 #include "loop/door.h"
+#include "loop/retry.h"
 #include "threadpool/job.h"
 
 /* The arguments and the outputs of any operation. Those of one union share their room, so a run
@@ -109,13 +108,11 @@ rondo_buffer rondo__fs_part(const rondo__fs_call *call, size_t i);
 
 /* Returns what a system call returned, again and again while it is interrupted, or the error code
  * for errno. */
-#define RONDO__FS_RETURN(expression)                                      \
-    do {                                                                  \
-        int64_t returned_;                                                \
-        do {                                                              \
-            returned_ = (expression);                                     \
-        } while (returned_ < 0 && errno == EINTR);                        \
-        return returned_ < 0 ? rondo_error_from_errno(errno) : returned_; \
+#define RONDO__FS_RETURN(expression)                       \
+    do {                                                   \
+        int64_t returned_;                                 \
+        RONDO__RETRY(returned_, expression);               \
+        return returned_ < 0 ? rondo__errno() : returned_; \
     } while (0)
 
 #endif

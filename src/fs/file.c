@@ -156,10 +156,8 @@ static void convert(const struct statfs *from, rondo_statfs *ret_statfs) {
 static int64_t run_statfs(rondo__fs_call *call) {
     struct statfs from;
     int error;
-    do {
-        error = call->path ? statfs(call->path, &from) : fstatfs(call->fd, &from);
-    } while (error < 0 && errno == EINTR);
-    if (error < 0) return rondo_error_from_errno(errno);
+    RONDO__RETRY(error, call->path ? statfs(call->path, &from) : fstatfs(call->fd, &from));
+    if (error < 0) return rondo__errno();
     convert(&from, &call->statfs);
     return 0;
 }

@@ -11,9 +11,6 @@
 #define _GNU_SOURCE
 #include "fs/lookup.h"
 
-#include <rondo/error.h>
-
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
@@ -21,6 +18,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "loop/retry.h"
 
 #ifndef RESOLVE_CACHED /* since Linux 5.12; an older kernel says EINVAL, which is looked for */
 #define RESOLVE_CACHED 0x20
@@ -36,7 +35,7 @@ static int open_how(int directory, const char *path, int flags, uint32_t mode, u
                            .mode = creates ? mode & 07777u : 0, /* openat2 insists */
                            .resolve = resolve};
     int fd = (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
-    return fd >= 0 ? fd : rondo_error_from_errno(errno);
+    return fd >= 0 ? fd : rondo__errno();
 }
 
 /* ---- beneath ---- */
@@ -60,10 +59,8 @@ static const char *next_name(const char *path, size_t *ret_len) {
 
 static int open_one(int directory, const char *name, int flags, uint32_t mode) {
     int fd;
-    do {
-        fd = openat(directory, name, flags | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode);
-    } while (fd < 0 && errno == EINTR);
-    return fd >= 0 ? fd : rondo_error_from_errno(errno);
+    RONDO__RETRY(fd, openat(directory, name, flags | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode));
+    return fd >= 0 ? fd : rondo__errno();
 }
 
 /* One name after another, each within the directory just opened, links refused. It can't climb. */

@@ -4,7 +4,6 @@
  * that nobody was told of (mkdtemp, mkstemp) is removed again.
  */
 #define _GNU_SOURCE /* renameat2, mkostemp */
-#include <rondo/error.h>
 #include <rondo/fs_path.h>
 
 #include <fcntl.h>
@@ -165,10 +164,8 @@ static int path_now(const rondo__fs_op *op, const char *path, char *ret_path, si
 static int64_t run_readlink(rondo__fs_call *call) {
     char text[PATH_MAX]; /* symlink(2) makes none that is longer */
     ssize_t len;
-    do {
-        len = readlink(call->path, text, sizeof text);
-    } while (len < 0 && errno == EINTR);
-    if (len < 0) return rondo_error_from_errno(errno);
+    RONDO__RETRY(len, readlink(call->path, text, sizeof text));
+    if (len < 0) return rondo__errno();
     return (size_t)len < sizeof text ? bring(call, text, (size_t)len) : RONDO_ENAMETOOLONG;
 }
 static const rondo__fs_op readlink_op = {.event = {"fs.readlink", path_thunk},
@@ -192,7 +189,7 @@ static int64_t run_realpath(rondo__fs_call *call) {
     do {
         real = realpath(call->path, text);
     } while (!real && errno == EINTR);
-    return real ? bring(call, text, strlen(text)) : rondo_error_from_errno(errno);
+    return real ? bring(call, text, strlen(text)) : rondo__errno();
 }
 static const rondo__fs_op realpath_op = {.event = {"fs.realpath", path_thunk},
                                          .run = run_realpath,
@@ -225,7 +222,7 @@ static int64_t make_temporary(rondo__fs_call *call, bool directory) {
         call->text = path;
         return made;
     }
-    int error = rondo_error_from_errno(errno);
+    int error = rondo__errno();
     rondo__free(path);
     return error;
 }

@@ -3,7 +3,6 @@
  * rondo_fs_open(), its kin and rondo_fs_close(). A descriptor is never lost on the way: what an open brought
  * and nobody was told of is closed, and a close that was promised happens.
  */
-#include <rondo/error.h>
 #include <rondo/fs_path.h>
 
 #include <fcntl.h>
@@ -93,7 +92,7 @@ int rondo_fs_open_beneath_sync(int dir_fd, const char *path, int flags, uint32_t
 static int64_t run_close(rondo__fs_call *call) {
     /* Not again after EINTR: on Linux the descriptor is gone then, and its number may be somebody
      * else's already (close(2), NOTES). */
-    return close(call->fd) < 0 ? rondo_error_from_errno(errno) : 0;
+    return close(call->fd) < 0 ? rondo__errno() : 0;
 }
 
 static void end_close(rondo__fs_call *call, int64_t result, bool told) {

@@ -4,7 +4,6 @@
  * says the same but for the time of birth.
  */
 #define _GNU_SOURCE /* statx */
-#include <rondo/error.h>
 #include <rondo/fs_path.h>
 
 #include <fcntl.h>
@@ -58,10 +57,9 @@ void rondo__fs_stat_convert(const struct statx *from, rondo_stat *ret_stat) {
 int rondo__fs_statx(int fd, const char *path, int flags, rondo_stat *ret_stat) {
     struct statx st;
     int error;
-    do { /* network file systems can be interrupted */
-        error = statx(fd, path, flags, RONDO__FS_STATX_MASK, &st);
-    } while (error < 0 && errno == EINTR);
-    if (error < 0) return rondo_error_from_errno(errno);
+    /* Network file systems can be interrupted. */
+    RONDO__RETRY(error, statx(fd, path, flags, RONDO__FS_STATX_MASK, &st));
+    if (error < 0) return rondo__errno();
     rondo__fs_stat_convert(&st, ret_stat);
     return 0;
 }

@@ -3,7 +3,6 @@
  * rondo_fs_read() and rondo_fs_write(), of one buffer or many. A read first takes what is in the
  * page cache, on the loop thread; a worker gets what remains, if the file has more.
  */
-#include <rondo/error.h>
 
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -62,11 +61,9 @@ static int64_t move(rondo__fs_call *call, vector_call *at_position, vector_call_
     int count = gather(call, parts, ret_wanted);
     off_t offset = call->offset < 0 ? -1 : (off_t)(call->offset + (int64_t)call->done);
     ssize_t moved;
-    do {
-        moved = offset < 0 ? at_position(call->fd, parts, count)
-                           : at_offset(call->fd, parts, count, offset);
-    } while (moved < 0 && errno == EINTR);
-    if (moved < 0) return rondo_error_from_errno(errno);
+    RONDO__RETRY(moved, offset < 0 ? at_position(call->fd, parts, count)
+                                   : at_offset(call->fd, parts, count, offset));
+    if (moved < 0) return rondo__errno();
     advance(call, (size_t)moved);
     return moved;
 }

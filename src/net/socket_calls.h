@@ -1,26 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files with system calls on sockets (socket*.c) and devices (tty/device.c) have in common. For
- * them only.
+ * What the files with system calls (socket*.c, udp/udp_socket.c, tty/device.c, file/calls.c) have in
+ * common. For them only.
  */
 #ifndef RONDO__SOCKET_CALLS_H
 #define RONDO__SOCKET_CALLS_H
 
-#include <rondo/error.h>
-
-#include <errno.h>
-
-/* Evaluates a system call until no signal interrupts it. */
-#define RONDO__RETRY(result, call) \
-    do {                           \
-        (result) = (call);         \
-    } while ((result) < 0 && errno == EINTR)
+#include "loop/retry.h"
 
 /* errno as a RONDO_E*. The common case first: a full or empty kernel buffer is no reason to search a
  * table. */
 static inline int rondo__socket_failure(void) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return RONDO_EAGAIN;
-    return rondo_error_from_errno(errno);
+    return rondo__errno();
 }
 
 /* Non-blocking and close-on-exec: 0 or an error. */

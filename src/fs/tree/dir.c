@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/tree/entries.h"
+#include "fs/entries.h"
 #include "fs/tree/ladder.h"
 #include "fs/tree/steps.h"
 #include "loop/memory.h"

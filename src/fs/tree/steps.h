@@ -12,12 +12,10 @@
 #ifndef RONDO__FS_STEPS_H
 #define RONDO__FS_STEPS_H
 
-#include <rondo/error.h>
-
-#include <errno.h>
 #include <stddef.h>
 
 #include "loop/door.h"
+#include "loop/retry.h"
 #include "threadpool/job.h"
 
 /* What step() returns when there is more to do; no RONDO_E* and no count. */
@@ -26,12 +24,6 @@
 /* Room for any operation's struct, its path not counted: RONDO__STEPS_FIT(struct) checks it. */
 #define RONDO__STEPS_MAX 2048
 #define RONDO__STEPS_FIT(type) _Static_assert(sizeof(type) <= RONDO__STEPS_MAX, "too large")
-
-/* Makes a system call again while a signal interrupts it. Not for close(2). */
-#define RONDO__RETRY(result, call) \
-    do {                           \
-        (result) = (call);         \
-    } while ((result) < 0 && errno == EINTR)
 
 typedef struct rondo__steps rondo__steps;
 
@@ -73,8 +65,5 @@ int64_t rondo__steps_run_telling(rondo__steps *steps, rondo__fn cb, void *arg);
 void rondo__steps_free(rondo__steps *steps); /* NULL is allowed */
 /* For a step that takes long: whether somebody asked it to end. */
 bool rondo__steps_canceled(const rondo__steps *steps);
-
-/* The error code for errno. */
-static inline int rondo__errno(void) { return rondo_error_from_errno(errno); }
 
 #endif

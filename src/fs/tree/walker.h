@@ -13,7 +13,7 @@
 #ifndef RONDO__FS_WALKER_H
 #define RONDO__FS_WALKER_H
 
-#include "fs/tree/entries.h"
+#include "fs/entries.h"
 #include "fs/tree/ladder.h"
 
 /* Descriptors that a walker has open at most, besides the root's. */

@@ -8,7 +8,6 @@
  * shown those since its handle's look began. For the same reason no watch is given back meanwhile:
  * the look may have been given it again.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -17,6 +16,7 @@
 
 #include "fs/watch/watch.h"
 #include "loop/memory.h"
+#include "loop/retry.h"
 #include "loop/wake.h"
 
 #define READ_BYTES 16384
@@ -126,7 +126,7 @@ int rondo__inotify_add(const rondo__inotify *inotify, int fd, const char *path, 
     int wd = inotify_add_watch(inotify->fd, link, mask);
     if (wd < 0 && errno == ENOENT) /* no /proc: the last part of the path is checked */
         wd = inotify_add_watch(inotify->fd, path, mask | IN_DONT_FOLLOW);
-    return wd < 0 ? rondo_error_from_errno(errno) : wd;
+    return wd < 0 ? rondo__errno() : wd;
 }
 
 static rondo__watch_sub *first_sub(const rondo__inotify *inotify, int wd) {
@@ -259,14 +259,6 @@ static void fail_all(rondo__inotify *inotify, int error) {
         rondo__watch_fail(RONDO__OF(inotify->watches.next, rondo_fs_watch, fellow), error);
 }
 
-static ssize_t read_some(rondo__inotify *inotify) {
-    ssize_t got;
-    do {
-        got = read(inotify->fd, inotify->buffer, sizeof inotify->buffer);
-    } while (got < 0 && errno == EINTR);
-    return got;
-}
-
 static void destroy_unneeded(rondo__inotify *inotify);
 
 static void on_ready(rondo_loop *loop, rondo__io *io, int events) {
@@ -275,13 +267,14 @@ static void on_ready(rondo_loop *loop, rondo__io *io, int events) {
     (void)loop, (void)events;
     inotify->reading = true;
     for (int i = 0; error == 0 && i < READS_PER_TURN; i++) {
-        ssize_t got = read_some(inotify);
+        ssize_t got;
+        RONDO__RETRY(got, read(inotify->fd, inotify->buffer, sizeof inotify->buffer));
         if (got > 0)
             work_in(inotify, (size_t)got);
         else if (got < 0 && errno == EAGAIN)
             break;
         else
-            error = got < 0 ? rondo_error_from_errno(errno) : RONDO_EIO;
+            error = got < 0 ? rondo__errno() : RONDO_EIO;
     }
     settle_touched(inotify);
     if (error < 0) fail_all(inotify, error);
@@ -326,7 +319,7 @@ static rondo__inotify *make(rondo_loop *loop, int *ret_error) {
     rondo__list_init(&inotify->log);
     inotify->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (inotify->fd < 0) {
-        *ret_error = rondo_error_from_errno(errno);
+        *ret_error = rondo__errno();
         rondo__free(inotify);
         return NULL;
     }

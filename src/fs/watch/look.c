@@ -9,17 +9,17 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "fs/entries.h"
 #include "fs/watch/watch.h"
+#include "loop/retry.h"
 
 #define LINKS_MOST 40 /* as the kernel's */
 /* One getdents64(2), and the records that it fills at most: 24 bytes become 96. */
@@ -27,14 +27,10 @@
 #define BATCH_MOST (BATCH_BYTES / 24 * 96)
 #define STEP (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
-static int code(void) { return rondo_error_from_errno(errno); }
-
 static int open_at(int at, const char *name, int flags) {
     int fd;
-    do {
-        fd = openat(at, name, flags);
-    } while (fd < 0 && errno == EINTR);
-    return fd < 0 ? code() : fd;
+    RONDO__RETRY(fd, openat(at, name, flags));
+    return fd < 0 ? rondo__errno() : fd;
 }
 
 static int64_t time_ns(const struct timespec *time) {
@@ -149,7 +145,8 @@ static int follow(walk *w) {
     char target[PATH_MAX + 1];
     if (++w->links > LINKS_MOST) return RONDO_ELOOP;
     ssize_t len = readlinkat(w->fd, w->name, target, PATH_MAX);
-    if (len < 0) return errno == EINVAL || errno == ENOENT ? 1 : code(); /* it has changed */
+    if (len < 0)
+        return errno == EINVAL || errno == ENOENT ? 1 : rondo__errno(); /* it has changed */
     size_t rest = strlen(w->rest);
     if ((size_t)len + rest + 2 > sizeof w->rest) return RONDO_ENAMETOOLONG;
     memmove(w->rest + len + 1, w->rest, rest + 1);
@@ -163,7 +160,7 @@ static int follow(walk *w) {
 static int reach_directory(walk *w) {
     rondo__look *look = w->look;
     struct stat st;
-    if (fstat(w->fd, &st) < 0) return code();
+    if (fstat(w->fd, &st) < 0) return rondo__errno();
     look->stamp = stamp_of(&st);
     look->exists = true;
     look->network = !notifies(w->fd);
@@ -186,7 +183,7 @@ static int step(walk *w) {
     bool again;
     do {
         bool there = fstatat(w->fd, w->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-        if (!there && errno != ENOENT) return code();
+        if (!there && errno != ENOENT) return rondo__errno();
         bool is_link = there && S_ISLNK(st.st_mode), is_dir = there && S_ISDIR(st.st_mode);
         bool is_end = last && !is_link;
         again = (!is_dir || last) && (!w->watched || w->is_end != is_end);
@@ -232,7 +229,7 @@ static int open_root(const rondo__look *look) {
     struct stat st;
     int fd = open_at(AT_FDCWD, look->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return fd;
-    int error = fstat(fd, &st) < 0 ? code() : 0;
+    int error = fstat(fd, &st) < 0 ? rondo__errno() : 0;
     rondo__watch_stamp stamp = stamp_of(&st);
     if (error == 0 && rondo__stamp_other(&stamp, &look->stamp)) error = RONDO_ENOENT;
     if (error == 0) return fd;
@@ -259,21 +256,10 @@ static int open_beneath(int root, const char *path) {
     return fd;
 }
 
-/* What getdents64(2) gives. Not readdir(3), whose buffer can't be left in the middle and comes from
- * elsewhere than the allocator hook. */
-typedef struct kernel_entry {
-    uint64_t ino;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-} kernel_entry;
-
-static void take_name(rondo__look *look, unsigned index, int fd, const kernel_entry *found) {
-    rondo__watch_stamp stamp = {.is_directory = found->type == DT_DIR};
+static void take_name(rondo__look *look, unsigned index, int fd, const rondo_dir_entry *found) {
+    rondo__watch_stamp stamp = {.is_directory = found->type == RONDO_FILE_DIRECTORY};
     struct stat st;
-    if (strcmp(found->name, ".") == 0 || strcmp(found->name, "..") == 0) return;
-    if (look->stat || found->type == DT_UNKNOWN) {
+    if (look->stat || found->type == RONDO_FILE_UNKNOWN) {
         if (fstatat(fd, found->name, &st, AT_SYMLINK_NOFOLLOW) < 0) return; /* gone */
         stamp = stamp_of(&st);
     }
@@ -288,19 +274,17 @@ static void take_name(rondo__look *look, unsigned index, int fd, const kernel_en
 
 /* Reads on until the directory ends or the look is full. */
 static int read_names(rondo__look *look, unsigned index, int fd) {
-    _Alignas(kernel_entry) char buffer[BATCH_BYTES];
+    _Alignas(8) char buffer[BATCH_BYTES]; /* as the kernel aligns its records */
     while (look->names < RONDO__LOOK_NAMES && look->used <= RONDO__LOOK_BYTES - BATCH_MOST) {
-        long got = syscall(SYS_getdents64, fd, buffer, sizeof buffer);
-        if (got < 0) return code();
+        ssize_t got = getdents64(fd, buffer, sizeof buffer);
+        if (got < 0) return rondo__errno();
         if (got == 0) {
             look->dirs[index].complete = true;
             return 0;
         }
-        for (long at = 0; at < got;) {
-            const kernel_entry *found = (const kernel_entry *)(const void *)(buffer + at);
-            take_name(look, index, fd, found);
-            at += found->size;
-        }
+        rondo__entries entries = {.data = buffer, .len = (size_t)got};
+        rondo_dir_entry found;
+        while (rondo__entries_take(&entries, &found)) take_name(look, index, fd, &found);
     }
     return 0;
 }

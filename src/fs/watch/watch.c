@@ -4,13 +4,13 @@
  * the path first, then directories that wait to be read, and when there are none it is ready; one
  * that polls begins anew after its interval.
  */
-#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fs/watch/watch.h"
 #include "loop/memory.h"
+#include "loop/retry.h"
 
 #include <rondo/loop.h>
 
@@ -353,7 +353,7 @@ static int absolute(const char *path, char **ret_path) {
     char here[PATH_MAX];
     size_t len = strlen(path), prefix = 0;
     if (path[0] != '/') {
-        if (!getcwd(here, sizeof here)) return rondo_error_from_errno(errno);
+        if (!getcwd(here, sizeof here)) return rondo__errno();
         prefix = strlen(here);
         here[prefix++] = '/';
     }

@@ -22,13 +22,11 @@
 #include "net/socket_adopt.h"
 #include "net/socket_calls.h"
 
-static int failure(void) { return rondo_error_from_errno(errno); }
-
 /* ---- a descriptor of our own ---- */
 
 int rondo__device_copy(int fd) {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    return copy < 0 ? failure() : copy;
+    return copy < 0 ? rondo__errno() : copy;
 }
 
 /* Not a named FIFO: opened for writing it wants a reader, and for reading it forgets that its
@@ -121,7 +119,7 @@ int rondo__device_fill_gaps(void) {
         if (fcntl(number, F_GETFD) >= 0 || errno != EBADF) continue;
         /* The lowest number that is free; open the wrong way, so that using it fails. */
         RONDO__RETRY(fd, open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY));
-        if (fd < 0) return failure();
+        if (fd < 0) return rondo__errno();
         if (fd != number) rondo__socket_close(fd); /* another thread has taken it */
     }
     return 0;
@@ -151,9 +149,9 @@ void rondo__device_wait_writable(int fd) {
 
 int rondo__device_set_blocking(int fd, bool blocking) {
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0) return failure();
+    if (flags < 0) return rondo__errno();
     flags = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
-    return fcntl(fd, F_SETFL, flags) < 0 ? failure() : 0;
+    return fcntl(fd, F_SETFL, flags) < 0 ? rondo__errno() : 0;
 }
 
 /* ---- terminals ---- */
@@ -169,20 +167,20 @@ int rondo__device_terminal_id(int fd, uint64_t *ret_id) {
         return 0;
     }
 #endif
-    if (fstat(fd, &about) < 0) return failure();
+    if (fstat(fd, &about) < 0) return rondo__errno();
     *ret_id = (uint64_t)about.st_rdev;
     return 0;
 }
 
 int rondo__device_get_mode(int fd, struct termios *ret_mode) {
-    return tcgetattr(fd, ret_mode) < 0 ? failure() : 0;
+    return tcgetattr(fd, ret_mode) < 0 ? rondo__errno() : 0;
 }
 
 int rondo__device_set_mode(int fd, const struct termios *mode) {
     int status;
     RONDO__RETRY(status,
                  tcsetattr(fd, TCSANOW, mode)); /* any other might wait for a terminal held by ^S */
-    return status < 0 ? failure() : 0;
+    return status < 0 ? rondo__errno() : 0;
 }
 
 bool rondo__device_in_background(int fd) {

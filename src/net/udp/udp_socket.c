@@ -9,7 +9,6 @@
 
 #include <rondo/error.h>
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "loop/memory.h"
 #include "net/socket.h"
 #include "net/socket_adopt.h"
+#include "net/socket_calls.h"
 
 #if defined(__linux__)
 #include <linux/errqueue.h>
@@ -33,20 +33,10 @@ typedef struct message_header {
 } message_header;
 #endif
 
-#define RETRY(result, call) \
-    do {                    \
-        (result) = (call);  \
-    } while ((result) < 0 && errno == EINTR)
-
-static int failure(void) {
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return RONDO_EAGAIN;
-    return rondo_error_from_errno(errno);
-}
-
 /* ---- life ---- */
 
 static int set_on(int fd, int level, int option, int value) {
-    return setsockopt(fd, level, option, &value, sizeof value) < 0 ? failure() : 0;
+    return setsockopt(fd, level, option, &value, sizeof value) < 0 ? rondo__socket_failure() : 0;
 }
 
 /* What must be said before bind(2). */
@@ -73,10 +63,10 @@ static int configure(int fd, int family, int how) {
 int rondo__udp_socket_bind(const rondo_address *address, int how) {
     int family = rondo__address_af(address);
     int fd = socket(family, SOCKET_TYPE, 0);
-    if (fd < 0) return failure();
+    if (fd < 0) return rondo__socket_failure();
     int status = configure(fd, family, how);
     if (status == 0 && bind(fd, rondo__sockaddr_const(address), address->len) < 0)
-        status = failure();
+        status = rondo__socket_failure();
     if (status < 0) rondo__socket_close(fd);
     return status < 0 ? status : fd;
 }
@@ -84,7 +74,7 @@ int rondo__udp_socket_bind(const rondo_address *address, int how) {
 static int question(int fd, int level, int option) {
     int value = 0;
     socklen_t len = sizeof value;
-    return getsockopt(fd, level, option, &value, &len) < 0 ? failure() : value;
+    return getsockopt(fd, level, option, &value, &len) < 0 ? rondo__socket_failure() : value;
 }
 
 int rondo__udp_socket_inspect(int fd, rondo__udp_traits *ret_traits) {
@@ -133,19 +123,20 @@ static int disconnect(int fd) {
     if (status < 0) return status;
     memset(&nobody, 0, sizeof nobody);
     nobody.sa_family = AF_UNSPEC;
-    RETRY(result, connect(fd, &nobody, sizeof nobody));
-    if (result < 0 && errno != EAFNOSUPPORT) return failure(); /* BSD says that, and has done it */
+    RONDO__RETRY(result, connect(fd, &nobody, sizeof nobody));
+    if (result < 0 && errno != EAFNOSUPPORT)
+        return rondo__socket_failure(); /* BSD says that, and has done it */
     status = rondo__socket_name(fd, false, &after);
     if (status < 0 || rondo_address_port(&after) != 0) return status;
     rondo__address_set_port(&after, rondo_address_port(&before));
-    return bind(fd, rondo__sockaddr_const(&after), after.len) < 0 ? failure() : 0;
+    return bind(fd, rondo__sockaddr_const(&after), after.len) < 0 ? rondo__socket_failure() : 0;
 }
 
 int rondo__udp_socket_connect(int fd, const rondo_address *peer) {
     int result;
     if (!peer) return disconnect(fd);
-    RETRY(result, connect(fd, rondo__sockaddr_const(peer), peer->len));
-    return result < 0 ? failure() : 0;
+    RONDO__RETRY(result, connect(fd, rondo__sockaddr_const(peer), peer->len));
+    return result < 0 ? rondo__socket_failure() : 0;
 }
 
 /* ---- receiving ---- */
@@ -207,16 +198,16 @@ static void reset(rondo__udp_area *area, size_t bytes) {
 static int receive_batch(int fd, message_header *headers, int most) {
     int count = 0;
 #if defined(__linux__)
-    RETRY(count, recvmmsg(fd, headers, (unsigned)most, 0, NULL));
-    return count < 0 ? failure() : count;
+    RONDO__RETRY(count, recvmmsg(fd, headers, (unsigned)most, 0, NULL));
+    return count < 0 ? rondo__socket_failure() : count;
 #else
     while (count < most) {
         ssize_t len;
-        RETRY(len, recvmsg(fd, &headers[count].msg_hdr, 0));
+        RONDO__RETRY(len, recvmsg(fd, &headers[count].msg_hdr, 0));
         if (len < 0) break;
         headers[count++].msg_len = (unsigned)len;
     }
-    return count > 0 ? count : failure();
+    return count > 0 ? count : rondo__socket_failure();
 #endif
 }
 
@@ -275,8 +266,8 @@ int rondo__udp_socket_receive_error(int fd, int *ret_error, rondo_address *ret_t
                             .msg_control = control.bytes,
                             .msg_controllen = sizeof control.bytes};
     ssize_t result;
-    RETRY(result, recvmsg(fd, &header, MSG_ERRQUEUE));
-    if (result < 0) return failure();
+    RONDO__RETRY(result, recvmsg(fd, &header, MSG_ERRQUEUE));
+    if (result < 0) return rondo__socket_failure();
     int error = 0;
     for (struct cmsghdr *item = CMSG_FIRSTHDR(&header); item; item = CMSG_NXTHDR(&header, item)) {
         struct sock_extended_err what;
@@ -336,12 +327,12 @@ int rondo__udp_socket_send(int fd, const rondo__udp_parcel *parcels, int count) 
     for (int i = 0; i < count; i++) fill(&messages[i], &parcels[i], &controls[i]);
 #if defined(__linux__)
     if (count > 1) {
-        RETRY(result, sendmmsg(fd, messages, (unsigned)count, MSG_NOSIGNAL));
-        return result < 0 ? failure() : (int)result;
+        RONDO__RETRY(result, sendmmsg(fd, messages, (unsigned)count, MSG_NOSIGNAL));
+        return result < 0 ? rondo__socket_failure() : (int)result;
     }
 #else
     count = 1;              /* the caller comes again for the others */
 #endif
-    RETRY(result, sendmsg(fd, &messages[0].msg_hdr, MSG_NOSIGNAL));
-    return result < 0 ? failure() : count;
+    RONDO__RETRY(result, sendmsg(fd, &messages[0].msg_hdr, MSG_NOSIGNAL));
+    return result < 0 ? rondo__socket_failure() : count;
 }

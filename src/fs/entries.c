@@ -3,15 +3,15 @@
  * The entries of a directory, one buffer at a time. See entries.h.
  */
 #define _GNU_SOURCE /* getdents64, DT_* */
-#include "fs/tree/entries.h"
+#include "fs/entries.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fs/tree/steps.h"
 #include "loop/assert.h"
+#include "loop/retry.h"
 
 int rondo__entries_fill(rondo__entries *entries, int fd) {
     ssize_t got;

@@ -15,7 +15,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 CFLAGS ?= -O2 -g
 VARIANT ?=
 WERROR ?=
-# Optional libraries to do without though they are there: any of openssl, cares
+# Optional libraries to do without though they are there: any of openssl, cares, zlib, wslay
 WITHOUT ?=
 
 .DEFAULT_GOAL := all
@@ -47,8 +47,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 
 # --- What the system has ---------------------------------------------------------------------------
 # build/config.mk says where libev and llhttp are, and which of the optional libraries there are:
-# OpenSSL and c-ares. It is a makefile that is made: make builds it
-# first, then reads itself again. For `run` and the tests it is made after `deps`, so that a fresh
+# OpenSSL, c-ares, zlib and wslay. It is a makefile that is made: make builds it first, then reads
+# itself again. For `run` and the tests it is made after `deps`, so that a fresh
 # clone needs no step before them. Targets that compile nothing don't need it.
 
 CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
@@ -64,10 +64,12 @@ $(CONFIG): tools/config.sh $(if $(filter $(NEEDS_DEPS),$(MAKECMDGOALS)),| deps)
 	@CC='$(CC)' WITHOUT='$(WITHOUT)' tools/config.sh > $@.tmp && mv $@.tmp $@
 
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(VARIANT_FLAGS) -fPIC -pthread $(WARNINGS)
-ALL_CPPFLAGS = $(CPPFLAGS) $(EV_CFLAGS) $(LLHTTP_CFLAGS) $(OPENSSL_CFLAGS) $(CARES_CFLAGS)
+ALL_CPPFLAGS = $(CPPFLAGS) $(EV_CFLAGS) $(LLHTTP_CFLAGS) $(OPENSSL_CFLAGS) $(CARES_CFLAGS) \
+               $(ZLIB_CFLAGS) $(WSLAY_CFLAGS)
 ALL_LDFLAGS = $(CFLAGS) $(VARIANT_FLAGS) -pthread $(LDFLAGS)
 # As needed: a program that uses no TLS and links librondo.a does not load OpenSSL.
-LIBS = $(EV_LIBS) $(LLHTTP_LIBS) -Wl,--as-needed $(OPENSSL_LIBS) $(CARES_LIBS) -lpthread
+LIBS = $(EV_LIBS) $(LLHTTP_LIBS) -Wl,--as-needed $(OPENSSL_LIBS) $(CARES_LIBS) $(ZLIB_LIBS) $(WSLAY_LIBS) \
+       -lpthread
 
 # --- What there is to build ------------------------------------------------------------------------
 
@@ -291,8 +293,8 @@ install: all ## Install into PREFIX (/usr/local), below DESTDIR
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
 	  -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	  -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
-	  -e 's|@REQUIRES_PRIVATE@|$(LLHTTP_REQUIRES) $(OPENSSL_REQUIRES) $(CARES_REQUIRES)|' \
-	  -e 's|@LIBS_PRIVATE@|$(EV_LIBS) -lpthread|' \
+	  -e 's|@REQUIRES_PRIVATE@|$(LLHTTP_REQUIRES) $(OPENSSL_REQUIRES) $(CARES_REQUIRES) $(ZLIB_REQUIRES)|' \
+	  -e 's|@LIBS_PRIVATE@|$(EV_LIBS) $(WSLAY_LIBS) -lpthread|' \
 	  rondo.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/rondo.pc
 
 uninstall: ## Remove what install put there

@@ -20,6 +20,10 @@
 #include <rondo/group.h>
 #include <rondo/handle.h>
 #include <rondo/http.h>
+#include <rondo/http_files.h>
+#include <rondo/http_request.h>
+#include <rondo/http_response.h>
+#include <rondo/http_server.h>
 #include <rondo/loop.h>
 #include <rondo/memory.h>
 #include <rondo/observer.h>

@@ -8,7 +8,7 @@
 
 #include "harness.h"
 
-#include "http/files.h"
+#include "http/files/files.h"
 
 #include <rondo.h>
 

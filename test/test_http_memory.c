@@ -6,8 +6,8 @@
 #define _GNU_SOURCE
 #include "http_peer.h"
 
-#include "http/connection.h"
-#include "http/response.h"
+#include "http/server/connection.h"
+#include "http/server/response.h"
 
 #define POST(fields) "POST / HTTP/1.1\r\nHost: a\r\n" fields "\r\n"
 

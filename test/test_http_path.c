@@ -4,7 +4,7 @@
  */
 #include "harness.h"
 
-#include "http/files.h"
+#include "http/files/files.h"
 
 #include <rondo/error.h>
 

@@ -5,7 +5,7 @@
 #define _GNU_SOURCE
 #include "http_peer.h"
 
-#include "http/response.h"
+#include "http/server/response.h"
 
 /* Each test is a callback: what it does with one request, and what the client must see. */
 typedef void (*act)(rondo_http_request *request, rondo_http_response *response);

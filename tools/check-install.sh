@@ -45,9 +45,9 @@ PROGRAM
 build_shared() {
     $CC "$dir/program.c" -o "$dir/shared" $(pkg-config --cflags --libs rondo)
 }
-build_static() {
+build_static() { # Rondo only: not every library that it uses comes as an archive
     $CC "$dir/program.c" -o "$dir/static" \
-        -Wl,-Bstatic $(pkg-config --static --cflags --libs rondo) -Wl,-Bdynamic
+        $(pkg-config --static --cflags --libs rondo | sed 's/-lrondo/-l:librondo.a/')
 }
 runs() { # PROGRAM: it works and has the version that pkg-config says
     [ "$(LD_LIBRARY_PATH=$lib "$dir/$1")" = "$(pkg-config --modversion rondo)" ]

@@ -27,6 +27,14 @@ optional() { # NAME VARIABLE PACKAGES...: of pkg-config; a version may be asked 
 }
 optional openssl OPENSSL 'openssl >= 3.0'
 optional cares CARES 'libcares >= 1.16'
+optional zlib ZLIB 'zlib >= 1.2.11'
+# Debian's wslay has no pkg-config file.
+case " $WITHOUT " in *" wslay "*) ;; *)
+    if has_header "" wslay/wslay.h; then
+        echo "WSLAY_CFLAGS := -DRONDO__HAVE_WSLAY=1"
+        echo "WSLAY_LIBS := -lwslay"
+    fi ;;
+esac
 
 # libev has no pkg-config file; some systems put its header one folder down.
 ev_cflags=

@@ -23,9 +23,12 @@ for group in "$@"; do
         need libc6-dev has_header stdio.h
         need libev-dev has_header ev.h
         need node-llhttp has_llhttp
-        # Optional: without them TLS and rondo_dns_query() answer RONDO_ENOSYS.
+        # Optional: without them TLS, rondo_dns_query() and WebSockets answer RONDO_ENOSYS, and
+        # nothing is compressed.
         need libssl-dev pkg-config --exists openssl
         need libc-ares-dev pkg-config --exists libcares
+        need zlib1g-dev pkg-config --exists zlib
+        need libwslay-dev has_header wslay/wslay.h
         ;;
     test)
         need python3 python3 -c 'import socket'

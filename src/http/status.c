@@ -2,7 +2,7 @@
  *
  * The names of statuses (RFC 9110 section 15, and the registry).
  */
-#include "http/response.h"
+#include "http/server/response.h"
 
 #define REASONS(X)                            \
     X(200, "OK")                              \

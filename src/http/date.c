@@ -3,7 +3,7 @@
  * HTTP dates (RFC 9110 section 5.6.7), written and read without the C library's: strptime(3) and
  * strftime(3) follow the locale, and gmtime(3) knows nothing of the two-digit years of RFC 850.
  */
-#include "http/files.h"
+#include "http/date.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  */
 #include <rondo/stream.h>
 
-#include "http/connection.h"
-#include "http/response.h"
+#include "http/server/connection.h"
+#include "http/server/response.h"
 #include "loop/assert.h"
 
 typedef struct data_payload {

@@ -8,7 +8,7 @@
 
 #include <rondo/http.h>
 
-#include "http/connection.h"
+#include "http/server/connection.h"
 #include "loop/handle.h"
 
 /* How the octets of an answer are framed (RFC 9112 section 6). */

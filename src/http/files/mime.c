@@ -3,7 +3,7 @@
  * Media types by the ending of a file's name. A short table of what the web serves, from the IANA
  * registry, not the system's mime.types: the same directory gives the same types on every machine.
  */
-#include "http/files.h"
+#include "http/files/files.h"
 
 #include <stdlib.h>
 #include <string.h>

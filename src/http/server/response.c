@@ -7,7 +7,7 @@
  * connection, and closes the handle, whose memory goes back to the free list in the closing phase.
  * When the client goes first, nothing of that happens: the response stays, and calls on it do nothing.
  */
-#include "http/response.h"
+#include "http/server/response.h"
 
 #include <rondo/error.h>
 #include <rondo/stream.h>

@@ -8,7 +8,7 @@
 #include <rondo/stream.h>
 #include <string.h>
 
-#include "http/response.h"
+#include "http/server/response.h"
 
 /* What rondo__stream_reserve() gives at most. */
 #define RESERVE_MOST ((size_t)8192)

@@ -7,7 +7,7 @@
 
 #include <rondo/http.h>
 
-#include "http/shared.h"
+#include "http/server/shared.h"
 #include "loop/alarm.h"
 #include "loop/handle.h"
 

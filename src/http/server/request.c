@@ -2,14 +2,14 @@
  *
  * Requests: their memory, and what an application may ask of one.
  */
-#include "http/request.h"
+#include "http/server/request.h"
 
 #include <rondo/error.h>
 #include <rondo/stream.h>
 #include <string.h>
 
 #include "http/chars.h"
-#include "http/connection.h"
+#include "http/server/connection.h"
 #include "loop/assert.h"
 #include "loop/memory.h"
 

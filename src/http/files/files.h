@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Static files, from the inside: a request's target becomes a safe relative path (path.c), that
- * path becomes an open regular file beneath the root (files_open.c), the file's validators and the
- * request's conditions become a status (files_condition.c, range.c), and all that becomes an answer
- * (files_answer.c). files.c ties it to requests, the loop and the pool. Internal.
+ * path becomes an open regular file beneath the root (open.c), the file's validators and the
+ * request's conditions become a status (condition.c, range.c), and all that becomes an answer
+ * (answer.c). files.c ties it to requests, the loop and the pool. Internal.
  */
 #ifndef RONDO__FILES_H
 #define RONDO__FILES_H
@@ -11,6 +11,7 @@
 #include <rondo/http.h>
 
 #include "http/chars.h"
+#include "http/date.h"
 #include "loop/assert.h"
 
 #include <sys/stat.h>
@@ -46,15 +47,6 @@ const char *rondo__http_mime(const char *name);
 /* Whether the table is in order; for the tests. */
 bool rondo__http_mime_sorted(void);
 
-/* ---- files_date.c ---- */
-
-#define RONDO__DATE_SIZE 32
-
-/* "Sun, 06 Nov 1994 08:49:37 GMT"; false for a time before 1970 or after the year 9999. */
-bool rondo__http_date_format(int64_t seconds, char ret_text[RONDO__DATE_SIZE]);
-/* Reads any of the three forms of RFC 9110 section 5.6.7. now (in seconds): for two-digit years. */
-bool rondo__http_date_parse(rondo_slice text, int64_t now, int64_t *ret_seconds);
-
 /* ---- range.c ---- */
 
 typedef enum rondo__range {
@@ -67,7 +59,7 @@ typedef enum rondo__range {
 rondo__range rondo__http_range(rondo_slice field, uint64_t size, uint64_t *ret_offset,
                                uint64_t *ret_len);
 
-/* ---- files_condition.c ---- */
+/* ---- condition.c ---- */
 
 typedef struct rondo__validators {
     char etag[48]; /* with its quotes, and W/ unless strong */
@@ -101,7 +93,7 @@ int rondo__conditions_status(const rondo__conditions *conditions);
 rondo__range rondo__conditions_range(const rondo__conditions *conditions, uint64_t size,
                                      uint64_t *ret_offset, uint64_t *ret_len);
 
-/* ---- files_open.c ---- */
+/* ---- open.c ---- */
 
 typedef enum rondo__files_how {
     RONDO__FILES_CACHED,  /* openat2, from the kernel's caches only: never waits for a disk */
@@ -118,7 +110,7 @@ int rondo__files_open(int root, const char *path, rondo__files_how how, struct s
 rondo__files_how rondo__files_best_way(int root);
 bool rondo__files_can_try_cached(int root);
 
-/* ---- files.c, files_answer.c ---- */
+/* ---- files.c, answer.c ---- */
 
 struct rondo_http_files {
     rondo_loop *loop;
@@ -135,7 +127,7 @@ struct rondo_http_files {
 void rondo__files_answer(const rondo_http_files *files, const rondo_http_request *request,
                          rondo_http_response *response, const char *name, int fd,
                          const struct stat *st);
-/* Answers with what a negative RONDO_E* of path.c or files_open.c means. path: "" or ends in a
+/* Answers with what a negative RONDO_E* of path.c or open.c means. path: "" or ends in a
  * slash when a directory was asked for, NULL when it could not be told. */
 void rondo__files_refuse(const rondo_http_request *request, rondo_http_response *response,
                          const char *path, int error);

@@ -2,13 +2,13 @@
  *
  * Connections: octets come in here, become heads, and heads become calls of the application.
  */
-#include "http/connection.h"
+#include "http/server/connection.h"
 
 #include <rondo/error.h>
 #include <rondo/stream.h>
 #include <string.h>
 
-#include "http/response.h"
+#include "http/server/response.h"
 #include "loop/assert.h"
 #include "loop/memory.h"
 

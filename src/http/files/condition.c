@@ -5,7 +5,7 @@
  * validators are known. Fields are fed one by one and the answer is asked for at the end, so a list
  * that is spread over several fields (section 5.3) needs no memory. Pure.
  */
-#include "http/files.h"
+#include "http/files/files.h"
 
 #include <string.h>
 

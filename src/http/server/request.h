@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "http/parser.h"
-#include "http/shared.h"
+#include "http/server/shared.h"
 #include "http/trailer_scan.h"
 
 /* Room for heads, and behind them for the fields of the response, before memory is allocated. */

@@ -2,16 +2,16 @@
  *
  * The shared part of a loop's HTTP servers.
  */
-#include "http/shared.h"
+#include "http/server/shared.h"
 
 #include <rondo/error.h>
 #include <string.h>
 #include <time.h>
 
 #include "http/chars.h"
-#include "http/files.h"
-#include "http/request.h"
-#include "http/response.h"
+#include "http/date.h"
+#include "http/server/request.h"
+#include "http/server/response.h"
 #include "loop/assert.h"
 #include "loop/memory.h"
 

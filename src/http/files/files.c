@@ -4,7 +4,7 @@
  * kernel's caches. The loop itself never waits for a disk to find and open a file.
  */
 #define _GNU_SOURCE
-#include "http/files.h"
+#include "http/files/files.h"
 
 #include <rondo/error.h>
 #include <rondo/handle.h>

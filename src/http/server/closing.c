@@ -7,8 +7,8 @@
 #include <rondo/handle.h>
 #include <string.h>
 
-#include "http/connection.h"
-#include "http/response.h"
+#include "http/server/connection.h"
+#include "http/server/response.h"
 #include "loop/assert.h"
 #include "loop/memory.h"
 

@@ -6,7 +6,7 @@
  * a file server asks for something that is not a file here, and what is refused can't be read
  * differently by a proxy in front. Pure: no state, no allocation, no file system.
  */
-#include "http/files.h"
+#include "http/files/files.h"
 
 #include <rondo/error.h>
 

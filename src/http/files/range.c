@@ -4,7 +4,7 @@
  * broken, of another unit or names several ranges is ignored, which is always allowed: several
  * ranges would need multipart/byteranges, which nobody but attackers asks for (CVE-2011-3192).
  */
-#include "http/files.h"
+#include "http/files/files.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * (src/fs/lookup.c says how), and only if it is a regular file.
  */
 #define _GNU_SOURCE /* O_NOCTTY */
-#include "http/files.h"
+#include "http/files/files.h"
 
 #include <rondo/error.h>
 

@@ -13,7 +13,7 @@
 #include <rondo/loop.h>
 #include <rondo/stream.h>
 
-#include "http/connection.h"
+#include "http/server/connection.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)

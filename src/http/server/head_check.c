@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "http/chars.h"
-#include "http/request.h"
+#include "http/server/request.h"
 #include "loop/assert.h"
 
 /* Longer than any method that is registered. */

@@ -5,8 +5,8 @@
  * has lost its client do nothing.
  */
 #define _GNU_SOURCE
-#include "http/files.h"
-#include "http/response.h"
+#include "http/files/files.h"
+#include "http/server/response.h"
 
 #include <rondo/error.h>
 #include <rondo/handle.h>

@@ -13,8 +13,8 @@
 #ifndef RONDO__HTTP_CONNECTION_H
 #define RONDO__HTTP_CONNECTION_H
 
-#include "http/request.h"
-#include "http/server.h"
+#include "http/server/request.h"
+#include "http/server/server.h"
 #include "loop/alarm.h"
 #include "loop/handle.h"
 #include "net/stream.h"

@@ -3,12 +3,12 @@
  * HTTP servers: a listener whose connections they take, limits, and the ends: at once by
  * rondo_close(), or gently by draining.
  */
-#include "http/server.h"
+#include "http/server/server.h"
 
 #include <rondo/error.h>
 #include <rondo/server.h>
 
-#include "http/connection.h"
+#include "http/server/connection.h"
 #include "loop/assert.h"
 #include "net/server.h"
 

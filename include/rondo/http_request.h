@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A request to an HTTP server: what its head says, and its body as it comes. It lives until its
+ * response has been ended; see http_server.h. Loop thread only.
+ */
+#ifndef RONDO_HTTP_REQUEST_H
+#define RONDO_HTTP_REQUEST_H
+
+#include <rondo/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef void (*rondo_http_data_cb)(rondo_http_request *request, rondo_slice chunk, void *arg);
+typedef void (*rondo_http_end_cb)(rondo_http_request *request, void *arg);
+
+/* "GET", ...; the target as it was sent; its path (up to '?', not decoded) and query (without the
+ * '?'). Slices of a request live as long as the request. */
+RONDO_API rondo_slice rondo_http_request_method(const rondo_http_request *request);
+RONDO_API rondo_slice rondo_http_request_target(const rondo_http_request *request);
+RONDO_API rondo_slice rondo_http_request_path(const rondo_http_request *request);
+RONDO_API rondo_slice rondo_http_request_query(const rondo_http_request *request);
+/* 0 or 1 of HTTP/1.x. */
+RONDO_API int rondo_http_request_minor(const rondo_http_request *request);
+/* The first field of that name, any case; data is NULL when there is none. */
+RONDO_API rondo_slice rondo_http_request_header(const rondo_http_request *request,
+                                                const char *name);
+RONDO_API size_t rondo_http_request_header_count(const rondo_http_request *request);
+/* The i-th field in the order of arrival; false when there is none. */
+RONDO_API bool rondo_http_request_header_at(const rondo_http_request *request, size_t i,
+                                            rondo_slice *ret_name, rondo_slice *ret_value);
+/* The peer's address, as rondo_stream_peer(). */
+RONDO_API int rondo_http_request_peer(const rondo_http_request *request, char *text, size_t size);
+
+/* The body, piece by piece, and its end (which comes also when there is no body). Set inside the
+ * request callback. A body that nobody wants is read and dropped, up to its limit; so is what is
+ * left of it once the response has been ended: neither is called any more then. `Expect:
+ * 100-continue` is answered when a listener is set and the body is awaited. A body that breaks off
+ * or breaks a limit is told by the response's `aborted`. */
+RONDO_API void rondo_http_request_on_data(rondo_http_request *request, rondo_http_data_cb cb,
+                                          void *arg);
+RONDO_API void rondo_http_request_on_end(rondo_http_request *request, rondo_http_end_cb cb,
+                                         void *arg);
+/* Backpressure on the client's body: after pause returns, neither data nor end comes until resume.
+ * Its timeouts rest meanwhile. 0 or RONDO_ECLOSED. */
+RONDO_API int rondo_http_request_pause(rondo_http_request *request);
+RONDO_API int rondo_http_request_resume(rondo_http_request *request);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The response to a request: in one call, or streamed. A handle, the application's until it has
+ * ended it; see http_server.h. Loop thread only.
+ */
+#ifndef RONDO_HTTP_RESPONSE_H
+#define RONDO_HTTP_RESPONSE_H
+
+#include <rondo/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef void (*rondo_http_response_cb)(rondo_http_response *response, void *arg);
+
+/* The whole answer in one call: status line, Date, Content-Type (NULL: none), Content-Length, the
+ * fields added before, and the body (copied; not sent for HEAD, 204, 304). Ends the response.
+ * Returns 0; RONDO_ECLOSED when the client has gone; RONDO_ENOMEM or, above 15 MiB of body and
+ * answers that wait, RONDO_ENOBUFS, when the connection had to be cut off. Not ended, nothing done:
+ * RONDO_EINVAL for a status outside 200..599, a body with 204 or 304, or a content_type that
+ * is empty, longer than 255 octets or has control characters; RONDO_EBUSY when the head was sent already. */
+RONDO_API int rondo_http_response_reply(rondo_http_response *response, int status,
+                                        const char *content_type, rondo_slice body);
+
+/* Adds a field to the head to come. RONDO_EINVAL when the name is not a token, the value has CR, LF
+ * or NUL, or the field is one that Rondo frames by itself (Content-Length, Transfer-Encoding,
+ * Connection, Date, Keep-Alive); RONDO_EBUSY after the head; RONDO_ENOBUFS beyond 16 KiB. */
+RONDO_API int rondo_http_response_header(rondo_http_response *response, const char *name,
+                                         const char *value);
+
+/* Begins an answer that is streamed: length says how many octets will be written, -1: not known
+ * (chunked for HTTP/1.1, until close for 1.0). Returns 0, RONDO_ECLOSED, RONDO_EINVAL (as _reply),
+ * RONDO_EBUSY, RONDO_ENOMEM; never ends the response. */
+RONDO_API int rondo_http_response_begin(rondo_http_response *response, int status, int64_t length);
+/* Writes body octets; as rondo_write(): 1, 0 (wait for `drain`), or an error. More than the length
+ * said: RONDO_EOVERFLOW, nothing taken; before _begin: RONDO_EINVAL. For HEAD it takes and drops
+ * them. */
+RONDO_API int rondo_http_response_write(rondo_http_response *response, rondo_slice data);
+/* Ends the response, whatever it returns. With fewer octets than the length said, the connection is
+ * cut off so that the client can tell, and RONDO_EPROTO is returned. Without a begin it sends 204.
+ * RONDO_ECLOSED when the client has gone, RONDO_ENOMEM when it could not be ended properly. */
+RONDO_API int rondo_http_response_end(rondo_http_response *response);
+
+/* The status that was sent, 0 before; and octets of body that were sent. Both may be asked until
+ * the response's `close` event (rondo_on_close()) has returned, which makes an access log. */
+RONDO_API int rondo_http_response_status(const rondo_http_response *response);
+RONDO_API uint64_t rondo_http_response_bytes(const rondo_http_response *response);
+
+/* After a write said 0: the client takes data again. */
+RONDO_API void rondo_http_response_on_drain(rondo_http_response *response,
+                                            rondo_http_response_cb cb, void *arg);
+/* The client went before the response had been ended, or broke the rules in its body. Called at most
+ * once, never after it ended; the response is still to be ended. A client that has only ended its
+ * sending still gets its answer: that it has gone for good shows when something is written. */
+RONDO_API void rondo_http_response_on_aborted(rondo_http_response *response,
+                                              rondo_http_response_cb cb, void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -10,7 +10,7 @@
 #include <sys/vfs.h>
 
 /* In place of the C library's: what it is said to be. */
-static long pretended;
+static _Atomic long pretended; /* read by workers */
 int fstatfs(int fd, struct statfs *ret_stat) {
     int result = (int)syscall(SYS_fstatfs, fd, ret_stat);
     if (pretended) ret_stat->f_type = (__typeof__(ret_stat->f_type))pretended;

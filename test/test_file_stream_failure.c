@@ -5,8 +5,15 @@
  */
 #define _GNU_SOURCE /* memfd_create */
 #include "file_streams.h"
+#include "gate.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+static void wait_until_closed(int fd) {
+    while (fd_is_open(fd)) sched_yield();
+}
 
 /* ---- errors ---- */
 
@@ -235,8 +242,119 @@ TEST(the_loop_is_freed_while_a_worker_is_at_it) {
     write_text(out, "x");
     run_turns(loop, 1);
     end_loop(loop);
-    CHECK(!fd_is_open(ends[0]));
+    wait_until_closed(ends[0]); /* if the worker had not come to polling it was abandoned */
     close(ends[1]);
+}
+
+/* ---- file systems that are dead ---- */
+
+/* Of one thread, so that a reader in it would be the only one. */
+static rondo_loop *new_loop_of_one_worker(void) {
+    rondo_loop *loop = rondo_loop_new();
+    CHECK_INT(rondo_lane_resize(rondo_lane_fs(loop), 1, 100), 0);
+    return loop;
+}
+
+static void close_while_it_stands(faults_calls call) {
+    rondo_loop *loop = new_loop_of_one_worker();
+    disk_file file = new_disk_file(1000);
+    received got = {0};
+    cache_unknown();
+    faults_stand(call, 1);
+    rondo_stream *stuck = open_reader(loop, file.path, 0, -1);
+    hear_all(stuck, NULL);
+    CHECK_INT(rondo_resume(stuck), 0);
+    while (!faults_stands()) run_turns(loop, 1);
+    rondo_close(stuck);
+    hear_all(open_reader(loop, file.path, 0, -1), &got);
+    run_all(loop);
+    CHECK(strstr(trace, "close") != NULL && strstr(trace, "end close") != NULL);
+    check_bytes(got.data, got.len, 1000);
+    free(got.data);
+    trace_size = 0;
+    rondo_loop_free(loop); /* though it still stands */
+    faults_let_go();
+    remove_file(&file); /* the harness sees the thread close it, and go */
+}
+
+TEST(a_reader_that_is_closed_while_it_reads_holds_nobody) { close_while_it_stands(CALL_pread); }
+TEST(a_reader_that_is_closed_while_it_opens_holds_nobody) { close_while_it_stands(CALL_open); }
+
+/* The thread comes back while the loop is there, before and after it has heard of that. */
+TEST(a_closed_reader_comes_back) {
+    for (int turns = 0; turns < 2; turns++) {
+        rondo_loop *loop = new_loop_of_one_worker();
+        int fd = new_memory_file(1000);
+        cache_unknown();
+        faults_stand(CALL_pread, 1);
+        rondo_stream *stuck = take_reader(loop, fd, 0, -1);
+        CHECK_INT(rondo_resume(stuck), 0);
+        while (!faults_stands()) run_turns(loop, 1);
+        rondo_close(stuck);
+        for (int i = 0; i < turns; i++) run_turns(loop, 2);
+        CHECK(fd_is_open(fd));
+        faults_let_go();
+        while (fd_is_open(fd)) run_turns(loop, 1);
+        end_loop(loop);
+        faults_clear();
+    }
+}
+
+static void ignore_release(void *arg) {}
+
+static atomic_bool let_go;
+static void *let_go_later(void *arg) {
+    harness_sleep_ms(30);
+    atomic_store(&let_go, true);
+    faults_let_go();
+    return arg;
+}
+
+/* So many that no more may be abandoned: then it is waited for. */
+TEST(a_closed_reader_behind_too_many_stuck_ones) {
+    enum { MANY = 64 };
+    rondo_loop *loop = rondo_loop_new();
+    rondo_lane *lane = rondo_lane_fs(loop);
+    gate g;
+    gate_init(&g);
+    for (int i = 0; i < MANY; i++) {
+        rondo_job *job;
+        CHECK_INT(rondo_work_submit(loop, lane, &job, stand_at, ignore_done, &g), 0);
+        CHECK_INT(rondo_job_on_release(job, ignore_release, NULL), 0);
+        gate_wait_entered(&g, 1);
+        CHECK_INT(rondo_job_abandon(job), 0);
+    }
+    cache_unknown();
+    faults_stand(CALL_pread, 1);
+    rondo_stream *stuck = take_reader(loop, new_memory_file(1000), 0, -1);
+    CHECK_INT(rondo_resume(stuck), 0);
+    while (!faults_stands()) run_turns(loop, 1);
+    CHECK_INT(figures_of(lane).abandoned, MANY);
+    rondo_close(stuck);
+    run_all(loop);
+    pthread_t thread = harness_thread(let_go_later, NULL);
+    rondo_loop_free(loop);
+    CHECK(atomic_load(&let_go));
+    pthread_join(thread, NULL);
+    gate_open(&g, MANY);
+}
+
+TEST(a_closed_writer_is_waited_for) {
+    rondo_loop *loop = rondo_loop_new();
+    disk_file file = new_disk_file(0);
+    faults_stand(CALL_pwrite, 1);
+    int fd = open(file.path, O_WRONLY | O_CLOEXEC);
+    rondo_stream *stream = take_writer(loop, fd, 0);
+    write_text(stream, "all of it");
+    while (!faults_stands()) run_turns(loop, 1);
+    rondo_close(stream);
+    run_all(loop);
+    pthread_t thread = harness_thread(let_go_later, NULL);
+    rondo_loop_free(loop);
+    CHECK(atomic_load(&let_go));
+    pthread_join(thread, NULL);
+    check_text(&file, "all of it");
+    remove_file(&file);
 }
 
 /* ---- closing ---- */

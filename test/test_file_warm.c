@@ -201,6 +201,26 @@ TEST(a_disk_that_brings_nothing_times_out) {
     remove_file(&file);
 }
 
+/* As on a dead network file system. */
+TEST(a_stream_that_closes_does_not_wait_for_the_worker) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_stream *stream;
+    disk_file file = new_disk_file(200000);
+    int peer = new_tcp_pair(loop, &stream);
+    note_events(stream);
+    cache_nothing();
+    faults_stand(CALL_pread, 2);
+    CHECK(rondo_write_file(stream, disk_fd(&file), 0, 200000, true) >= 0);
+    while (!faults_stands()) run_turns(loop, 1);
+    rondo_close(stream);
+    run_all(loop);
+    CHECK_TRACE("close");
+    rondo_loop_free(loop);
+    faults_let_go();
+    close(peer);
+    remove_file(&file);
+}
+
 static void arrives(size_t size, int error) {
     rondo_loop *loop = rondo_loop_new();
     rondo_stream *stream;

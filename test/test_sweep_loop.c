@@ -88,6 +88,12 @@ TEST(a_wake_up_that_is_interrupted_is_not_lost) {
     FAULT_PERIODS(wake_up, CALL_read, EAGAIN);
 }
 
+/* No kernel says so; if one did, the eventfd would still be there to be read. */
+TEST(a_wake_up_that_cannot_be_read_wakes_all_the_same) {
+    FAULT_PERIODS(wake_up, CALL_read, ECONNRESET);
+    FAULT_PERIODS(wake_up, CALL_read, EIO);
+}
+
 static void note_failure(rondo_stream *stream, int error, void *arg) {
     note("%s", rondo_error_name(error));
 }

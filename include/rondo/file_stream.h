@@ -35,8 +35,11 @@
  *
  * rondo_close() and rondo_destroy() drop what is queued: the file keeps what was written until then,
  * the piece that a worker is at included. The descriptor is closed by a worker, after that piece and
- * perhaps after `close`, at the latest by rondo_loop_free(). A file of which other programs must never
- * see a half should be written under another name, and renamed after `finish`.
+ * perhaps after `close`, at the latest by rondo_loop_free(), which waits for what is being written.
+ * Reading is not waited for: a worker that is in the middle of it, perhaps for ever (a dead network
+ * file system), is abandoned (rondo_job_abandon()), and closes the file when it comes back. A file of
+ * which other programs must never see a half should be written under another name, and renamed after
+ * `finish`.
  *
  * A descriptor with O_DIRECT works only as far as the file system takes any buffer and range; most end
  * the stream with RONDO_EINVAL where those are not aligned (open(2), NOTES).

@@ -17,6 +17,7 @@
 
 #include "loop/loop.h"
 #include "loop/memory.h"
+#include "loop/retry.h"
 
 _Static_assert(sizeof(rondo__ev_io) == sizeof(ev_io), "rondo__ev_io has the size of ev_io");
 _Static_assert(_Alignof(rondo__ev_io) >= _Alignof(ev_io), "and its alignment");
@@ -135,9 +136,12 @@ static void on_sleep_over(struct ev_loop *ev, ev_timer *watcher, int events) {
 
 static void on_wake(rondo_loop *loop, rondo__io *io, int events) {
     uint64_t count;
+    ssize_t got;
     (void)io, (void)events;
-    /* EAGAIN is fine: somebody was faster. The sources are drained at the end of the phase. */
-    if (read(loop->wake_fd, &count, sizeof count) < 0) return;
+    /* The sources are drained at the end of the phase, whatever this says. EAGAIN is fine, somebody
+     * was faster; after any other failure the eventfd is still readable, and ends the next sleep. */
+    RONDO__RETRY(got, read(loop->wake_fd, &count, sizeof count));
+    (void)got;
 }
 
 int rondo__poll_init(rondo_loop *loop) {

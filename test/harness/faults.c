@@ -13,14 +13,16 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 _Static_assert(FAULTS_INDEXES <= 128, "a set of calls is 128 bits");
 
-typedef enum effect { FAIL_CALL, LIMIT_CALL, PRETEND_CALL, SIGNAL_CALL } effect;
+typedef enum effect { FAIL_CALL, LIMIT_CALL, PRETEND_CALL, SIGNAL_CALL, STAND_CALL } effect;
 
 typedef struct rule {
     faults_calls calls;
@@ -38,6 +40,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static rule rules[MAX_RULES];
 static int rule_count;
 static int only_fd = -1;
+static sem_t standing, let_go;
 static bool broken[MAX_FDS]; /* pipes whose reader has gone, as they were told */
 
 static unsigned counts[FAULTS_INDEXES];
@@ -91,10 +94,12 @@ static bool writes(int index) {
 static bool moves_data(int index) { return writes(index) || (FAULTS_SET(index) & CALLS_READ) != 0; }
 
 /* The connection has ended, so the kernel must know: a socket is shut down, from when on it gives
- * the end and EPIPE; for a pipe it is remembered here. */
+ * the end and EPIPE; for a pipe it is remembered here. What has no other end (an eventfd, a file) is
+ * as good as before. */
 static void break_fd(int fd) {
-    if (shutdown(fd, SHUT_RDWR) != 0 && errno == ENOTSOCK && fd >= 0 && fd < MAX_FDS)
-        broken[fd] = true;
+    struct stat st;
+    if (shutdown(fd, SHUT_RDWR) == 0 || errno != ENOTSOCK || fd >= MAX_FDS) return;
+    if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode)) broken[fd] = true;
 }
 
 static void answer_error(passage *p, int error) {
@@ -129,6 +134,7 @@ static bool apply(rule *r, passage *p) {
         answer_bytes(p, part);
         return true;
     case SIGNAL_CALL: pthread_kill(pthread_self(), (int)r->value); return true;
+    case STAND_CALL: p->stands = true; return true;
     }
     return false;
 }
@@ -143,6 +149,10 @@ void faults_decide(passage *p) {
     for (int i = 0; i < rule_count && !p->answered; i++)
         if (strikes(&rules[i], &p->entry)) struck += apply(&rules[i], p);
     leave(&mask);
+    if (p->stands) {
+        sem_post(&standing);
+        while (sem_wait(&let_go) < 0) {}
+    }
     errno = saved;
 }
 
@@ -200,6 +210,16 @@ void faults_pretend(faults_calls calls, uint64_t bytes) {
 void faults_signal(faults_calls calls, unsigned nth, int signum) {
     add_rule(calls, SIGNAL_CALL, (uint64_t)signum, nth, 0);
 }
+
+void faults_stand(faults_calls calls, unsigned nth) {
+    sem_init(&standing, 0, 0);
+    sem_init(&let_go, 0, 0);
+    add_rule(calls, STAND_CALL, 0, nth, 0);
+}
+
+bool faults_stands(void) { return sem_trywait(&standing) == 0; }
+
+void faults_let_go(void) { sem_post(&let_go); }
 
 void faults_on_fd(int fd) { only_fd = fd; }
 

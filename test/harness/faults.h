@@ -67,6 +67,12 @@ void faults_pretend(faults_calls calls, uint64_t bytes);
 /* The signal is raised in the thread that makes the nth matching call, during it. */
 void faults_signal(faults_calls calls, unsigned nth, int signum);
 
+/* The nth matching call stands, as on a dead network file system, until faults_let_go(); then it is
+ * made. For one call of a worker at a time. */
+void faults_stand(faults_calls calls, unsigned nth);
+bool faults_stands(void); /* once, when it does */
+void faults_let_go(void);
+
 /* From now on directories don't say of which type their entries are (DT_UNKNOWN), as on some file
  * systems. */
 void faults_hide_types(bool on);

@@ -73,8 +73,9 @@ void harness_leaks_note(void) {
 }
 
 void harness_leaks_check(void) {
-    /* A thread that was joined can be listed for a moment longer. */
-    for (int try = 0; count_threads() > threads_before && try < 200; try++) {
+    /* A thread that was joined can be listed for a moment longer, and one that was abandoned is on its
+     * way. */
+    for (int try = 0; count_threads() > threads_before && try < 2000; try++) {
         harness_sleep_ms(5);
     }
     int threads = count_threads() - threads_before;

@@ -15,6 +15,7 @@ typedef struct passage {
     faults_entry entry;
     bool on;       /* the layer was on when it began */
     bool limited;  /* entry.size was made smaller */
+    bool stands;   /* it waited: faults_stand() */
     bool answered; /* by a rule, instead of the kernel: entry.value, entry.error */
 } passage;
 

@@ -105,8 +105,7 @@ int64_t rondo__file_read_now(int fd, rondo__file_cache cache, void *buffer, size
 /* EAGAIN of what isn't waited for is no "come back later": a lock, say (read(2) on FUSE). */
 static int failure(void) { return errno == EAGAIN ? RONDO_EBUSY : rondo__socket_failure(); }
 
-/* What may have nothing for hours. */
-static bool may_starve(int fd) {
+bool rondo__file_may_starve(int fd) {
     struct stat st;
     return fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) &&
            !S_ISDIR(st.st_mode);
@@ -137,7 +136,8 @@ int rondo__file_open(const char *path, int flags, uint32_t mode, const rondo_job
     }
     if (fd < 0) return failure();
     /* Some file systems would take the flag to mean reading and writing, too. */
-    if (!may_starve(fd) && fcntl(fd, F_SETFL, flags & ~(O_CREAT | O_EXCL | O_TRUNC)) < 0) {
+    if (!rondo__file_may_starve(fd) &&
+        fcntl(fd, F_SETFL, flags & ~(O_CREAT | O_EXCL | O_TRUNC)) < 0) {
         int error = failure();
         close(fd);
         return error;
@@ -145,9 +145,9 @@ int rondo__file_open(const char *path, int flags, uint32_t mode, const rondo_job
     return fd;
 }
 
-int64_t rondo__file_read(int fd, void *buffer, size_t size, int64_t offset, const rondo_job *job) {
+int64_t rondo__file_read(int fd, void *buffer, size_t size, int64_t offset, bool starves,
+                         const rondo_job *job) {
     ssize_t count;
-    bool starves = may_starve(fd);
     do {
         if (starves && wait_ready(fd, POLLIN, job) < 0) return RONDO_ECANCELED;
         count = offset < 0 ? read(fd, buffer, size) : pread(fd, buffer, size, (off_t)offset);
@@ -157,7 +157,7 @@ int64_t rondo__file_read(int fd, void *buffer, size_t size, int64_t offset, cons
 
 size_t rondo__file_write(int fd, const char *data, size_t size, int64_t offset,
                          const rondo_job *job, int *ret_error) {
-    bool starves = may_starve(fd);
+    bool starves = rondo__file_may_starve(fd);
     size_t done = 0;
     *ret_error = 0;
     while (done < size && *ret_error == 0) {

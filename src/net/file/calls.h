@@ -37,9 +37,12 @@ int rondo__file_copy_fd(int fd);
 
 /* open(2), close-on-exec. Returns the fd. RONDO_ECANCELED as below, while a FIFO has no reader. */
 int rondo__file_open(const char *path, int flags, uint32_t mode, const rondo_job *job);
+/* Whether it may have nothing for hours: a device, a FIFO. */
+bool rondo__file_may_starve(int fd);
 /* Bytes read at offset (-1: at the position), 0 at the end. RONDO_ECANCELED when the job was
- * canceled while a device had nothing to give. */
-int64_t rondo__file_read(int fd, void *buffer, size_t size, int64_t offset, const rondo_job *job);
+ * canceled while one that may starve had nothing to give. */
+int64_t rondo__file_read(int fd, void *buffer, size_t size, int64_t offset, bool starves,
+                         const rondo_job *job);
 /* Writes all of it; how much of it, and in *ret_error why not the rest, or 0. */
 size_t rondo__file_write(int fd, const char *data, size_t size, int64_t offset,
                          const rondo_job *job, int *ret_error);

@@ -9,7 +9,10 @@
  * One job at a time is under way for a stream: it opens, reads ahead, writes, or closes. While it is,
  * the fields that it uses are the worker's, and nothing but `stream` is touched on the loop thread.
  * A stream that closes lets go of its file at once, which then lives on by itself until the worker is
- * back and the descriptor is closed. So no descriptor or buffer is ever taken from under a worker.
+ * back and the descriptor is closed. So no descriptor or buffer is ever taken from under a worker. A
+ * worker that waits for a device is asked to come back; one in a system call on a file can't be asked,
+ * and that of a dead network file system may never return: a reader's is abandoned, a writer's is not,
+ * for what is written must be in the file when the loop is gone, and never come after what others write.
  *
  * There is nothing to poll. The file says when its stream can go on (transport.h, `watch`): when a job
  * has ended, right then; for what is in memory already, once in each turn. For src/net/ only.
@@ -31,6 +34,7 @@ typedef struct rondo__file {
     bool writes;
     bool sync;                           /* fsync(2) before it is closed */
     bool claimed;                        /* the fd was taken over */
+    atomic_bool heeds;                   /* a worker has seen that it will notice being canceled */
     bool standard;                       /* of tty/stdio.c: see below */
     bool ran;                            /* ... the worker is through with the job */
     int64_t (*run)(rondo_job *job);      /* ... which is this */

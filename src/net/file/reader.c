@@ -14,7 +14,10 @@
 
 static int64_t run_fill(rondo_job *job) {
     rondo__file *file = RONDO__OF(job, rondo__file, job);
-    int64_t count = rondo__file_read(file->fd, file->buffer, file->want, file->offset, job);
+    bool starves = rondo__file_may_starve(file->fd);
+    atomic_store(&file->heeds, starves);
+    int64_t count =
+        rondo__file_read(file->fd, file->buffer, file->want, file->offset, starves, job);
     file->came = count > 0 ? (size_t)count : 0;
     return count;
 }

@@ -60,6 +60,11 @@ static void deliver_warm(rondo_loop *loop, rondo_job *job, int64_t result) {
     if (stream) rondo__stream_warmed(stream);
 }
 
+/* Abandoned: the stream has gone. */
+static void tell_nobody(rondo_loop *loop, rondo_job *job, int64_t result) {
+    (void)loop, (void)job, (void)result;
+}
+
 static void drop_warm(rondo_job *job) {
     if (job->result == RONDO_ECANCELED) rondo__file_close(((rondo__warming *)job)->fd);
     rondo__request_free(job);
@@ -74,6 +79,7 @@ static int start_warming(rondo_stream *stream, const rondo__segment *file, uint6
     rondo__warming *self = (rondo__warming *)job;
     job->run = run_warm;
     job->deliver = deliver_warm;
+    job->tell = tell_nobody;
     job->drop = drop_warm;
     job->keeps_result = true;
     job->weak = true; /* the stream keeps the loop alive */
@@ -103,5 +109,6 @@ int rondo__warm(rondo_stream *stream, rondo__segment *file) {
 
 void rondo__warm_forget(rondo__warming *warming) {
     warming->stream = NULL;
-    rondo_job_cancel(&warming->job);
+    /* A dead network file system must hold neither the lane's thread nor the end of the loop. */
+    if (rondo_job_abandon(&warming->job) == RONDO_EBUSY) rondo_job_cancel(&warming->job);
 }

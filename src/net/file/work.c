@@ -134,7 +134,13 @@ static void deliver(rondo_loop *loop, rondo_job *job, int64_t result) {
     }
 }
 
-/* The loop is being freed, and all its streams were closed before. */
+/* The stream is closed. */
+static void tell_nobody(rondo_loop *loop, rondo_job *job, int64_t result) {
+    (void)loop, (void)job, (void)result;
+}
+
+/* The loop is being freed, and all its streams were closed before; or the thread of an abandoned job
+ * is back. */
 static void drop(rondo_job *job) {
     rondo__file *file = RONDO__OF(job, rondo__file, job);
     file->busy = false;
@@ -167,6 +173,15 @@ void rondo__file_await(rondo__file *file) {
 
 /* ---- starting ---- */
 
+/* A reader's: only for a stream that is closed anybody has asked it to end, so the worker, which may
+ * have been abandoned and come back a day later, closes the file right away. */
+static int64_t run_reading(rondo_job *job) {
+    rondo__file *file = RONDO__OF(job, rondo__file, job);
+    int64_t result = file->run(job);
+    if (rondo_work_canceled(job)) run_close(job);
+    return result;
+}
+
 int rondo__file_start(rondo__file *file, int64_t (*run)(rondo_job *job),
                       void (*arrived)(rondo__file *file, int64_t result)) {
     RONDO_ASSERT(!file->busy);
@@ -174,8 +189,12 @@ int rondo__file_start(rondo__file *file, int64_t (*run)(rondo_job *job),
     if (!lane) return RONDO_ENOMEM;
     /* The stream keeps the loop alive, as far as it should be. Never refused for a full queue: a
      * stream has one job at a time, so they are as many as the open files. */
-    file->job = (rondo_job){.run = file->standard ? run_standard : run,
+    bool reads = !file->writes && !file->standard;
+    file->job = (rondo_job){.run = file->standard ? run_standard
+                                   : reads        ? run_reading
+                                                  : run,
                             .deliver = deliver,
+                            .tell = reads ? tell_nobody : NULL,
                             .drop = drop,
                             .loop = file->loop,
                             .keeps_result = true,
@@ -203,10 +222,12 @@ void rondo__file_stop(rondo_stream *stream) {
     stream->extra->transport_state = NULL;
     file->stream = NULL;
     rondo__file_unclaim(file);
-    if (!file->busy)
+    if (!file->busy) {
         give_up(file);
-    else
-        rondo_job_cancel(&file->job); /* deliver() or drop() goes on */
+    } else if (!file->job.tell || atomic_load(&file->heeds) ||
+               rondo_job_abandon(&file->job) == RONDO_EBUSY) {
+        rondo_job_cancel(&file->job);
+    } /* deliver() or drop() goes on */
 }
 
 /* Only that of a stream that nobody has seen, and whose descriptor is the caller's. */

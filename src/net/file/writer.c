@@ -17,9 +17,10 @@
 static int64_t load_source(rondo__file *file, const rondo_job *job) {
     size_t len = 0;
     int64_t count = 0;
+    bool starves = rondo__file_may_starve(file->source);
     while (len < file->given) {
         count = rondo__file_read(file->source, file->buffer + len, file->given - len,
-                                 (int64_t)(file->source_offset + len), job);
+                                 (int64_t)(file->source_offset + len), starves, job);
         if (count <= 0) break;
         len += (size_t)count;
     }

@@ -71,6 +71,33 @@ TEST_BOTH(a_walk_skips_and_stops_as_told) {
     }
 }
 
+static rondo_job *walking;
+static int way_to_end, entries_heard;
+static rondo_walk_verdict end_at_third(rondo_loop *loop, const rondo_walk_entry *entry, void *arg) {
+    if (++entries_heard != 3) return RONDO_WALK_ON;
+    if (way_to_end == 0) CHECK_INT(rondo_job_cancel(walking), RONDO_EBUSY);
+    if (way_to_end == 1) CHECK_INT(rondo_job_abandon(walking), 0);
+    if (way_to_end == 2) rondo_loop_close_all(loop);
+    return RONDO_WALK_ON;
+}
+
+TEST(a_walk_that_its_callback_cancels_tells_no_more) {
+    place_begin();
+    grow("a/ a/b/ a/b/1=x a/b/2=x a/b/3=x a/c/ a/c/1=x");
+    for (way_to_end = 0; way_to_end < 3; way_to_end++) {
+        rondo_loop *loop = new_loop();
+        outcome what = {0};
+        entries_heard = 0;
+        CHECK_INT(rondo_fs_walk(loop, at("a"), 0, 0, &walking, end_at_third, note_outcome, &what),
+                  0);
+        run_to_end(loop);
+        CHECK_OUTCOME(what, RONDO_ECANCELED);
+        CHECK_INT(entries_heard, 3);
+        rondo_loop_free(loop);
+    }
+    place_end();
+}
+
 /* Each of the directories has more entries than a batch: the walk has gone ahead when it hears. */
 TEST_BOTH(a_directory_that_is_skipped_may_be_larger_than_a_batch) {
     char name[32];

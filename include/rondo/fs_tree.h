@@ -157,7 +157,8 @@ enum {
 /* Tells of each entry beneath the directory `path` (a link to one is followed), a directory before
  * what is in it, else in the directories' own order. Up to max_depth levels; 0 means all. It reads
  * a batch ahead of what it tells, unless RONDO_WALK_ASK. The result of `done` is how many entries
- * were told, or what kept the walk from beginning or from going on. Progress: entries so far. What
+ * were told, or what kept the walk from beginning or from going on. Once it is canceled, by the callback
+ * too, no entry is told any more. Progress: entries so far. What
  * others change meanwhile is told or not; a directory that they remove or move away ends early,
  * without an error of the walk. */
 RONDO_API int rondo_fs_walk(rondo_loop *loop, const char *path, unsigned flags, unsigned max_depth,

@@ -74,14 +74,21 @@ int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always) {
     return 0;
 }
 
+/* What a job between two steps was asked to end with; 0: nothing. */
+static int asked(const rondo_job *job) {
+    int code = atomic_load(&((rondo_job *)(uintptr_t)job)->cancel);
+    if (code == 0 && job->era != job->pool->era) code = RONDO_ECANCELED;
+    return code;
+}
+
+bool rondo__job_is_over(const rondo_job *job) { return asked(job) != 0; }
+
 int rondo__job_again(rondo_job *job) {
     rondo_lane *lane = job->lane;
     rondo__lane_check(lane, __func__);
     RONDO_ASSERT(job->steps && job->state == RONDO__JOB_DONE);
     if (rondo__pool_is_elsewhere(job->pool)) return RONDO_ENOTSUP;
-    int asked = atomic_load(&job->cancel);
-    if (asked != 0 && !job->last) return asked;
-    if (job->era != job->pool->era && !job->last) return RONDO_ECANCELED;
+    if (!job->last && asked(job) != 0) return asked(job);
     rondo__worker *wake = NULL;
     pthread_mutex_lock(&lane->lock);
     bool ok = enqueue(lane, job, &wake);

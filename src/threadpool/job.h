@@ -100,6 +100,9 @@ int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always);
  * An owner that has something to undo sets `last` after such an error, and calls this once more:
  * then the job runs a last time, and can't be canceled any more. */
 int rondo__job_again(rondo_job *job);
+/* Whether rondo__job_again() would say that it was asked to end: nothing more of it is for the user.
+ * Loop thread only, between two steps. */
+bool rondo__job_is_over(const rondo_job *job);
 /* Delivers a job that was done without a worker, in the next pending phase. Its request came from
  * rondo__request_new(). */
 void rondo__job_complete(rondo_loop *loop, rondo_job *job, int64_t result);

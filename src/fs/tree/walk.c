@@ -247,6 +247,7 @@ static void tell(rondo_loop *loop, rondo__steps *steps, rondo__fn cb, void *arg)
     walk *w = (walk *)steps;
     (void)cb;
     for (size_t i = 0; i < w->count && !w->stopped; i++) {
+        if (steps->job && rondo__job_is_over(steps->job)) break; /* canceled by the callback */
         const item *next = &w->items[i];
         bool inside = next->depth > w->skip_depth || (next->again && next->depth == w->skip_depth);
         if (w->skip_depth > 0 && inside) continue;

@@ -112,6 +112,10 @@ static int by_path(const void *a, const void *b) {
 }
 
 int main(int argc, char **argv) {
+    if (argc < 2) {
+        fprintf(stderr, "usage: checksum PATH...\n");
+        return 2;
+    }
     for (int i = 1; i < argc; i++)
         if (nftw(argv[i], collect, 64, FTW_PHYS) != 0) perror(argv[i]), failures++;
     if (file_count == 0) return failures > 0;

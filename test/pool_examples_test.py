@@ -7,6 +7,7 @@
 import hashlib
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -77,6 +78,11 @@ def test_checksum_of_nothing_is_nothing():
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), done
 
 
+def test_checksum_without_arguments_says_how_it_is_used():
+    done = checksum()
+    assert (done.returncode, done.stdout) == (2, b"") and done.stderr.startswith(b"usage:"), done
+
+
 # --- http_offload --------------------------------------------------------------------------------
 
 FOR_EVER = 2 * 10 ** 9  # that many numbers take longer than any test
@@ -126,6 +132,16 @@ def test_http_offload_gives_up_when_it_takes_too_long():
         for connection in heavy:
             assert answer(connection) == (504, "that took too long\n")
         assert answer(ask(server, "/primes?0")) == (200, "0\n")
+
+
+def test_http_offload_is_interrupted_while_it_computes():
+    with Example("http_offload", "1", "10", "600000") as server:
+        heavy = [ask(server, f"/primes?{FOR_EVER}") for _ in range(3)]
+        assert answer(ask(server, "/light"))[0] == 200
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(LIMIT_S) == 0
+        for connection in heavy:
+            connection.close()
 
 
 sys.exit(run_tests(globals()))

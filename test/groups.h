@@ -66,6 +66,20 @@ __attribute__((unused)) static void check_figures(rondo_group *group, size_t wai
     CHECK_INT(figures.done, done);
 }
 
+/* A lane of one thread and a queue of one, both taken by jobs that stand. */
+typedef struct full_lane {
+    rondo_lane *lane;
+    gate g;
+} full_lane;
+
+__attribute__((unused)) static void fill_a_lane(full_lane *full) {
+    full->lane = new_lane(loop, "small", 1, 1);
+    gate_init(&full->g);
+    for (int i = 0; i < 2; i++) submit_standing(loop, full->lane, &full->g);
+}
+
+__attribute__((unused)) static void empty_the_lane(full_lane *full) { gate_open(&full->g, 2); }
+
 /* The done of a group's only job: it does not count as under way any more. */
 __attribute__((unused)) static void check_all_over(rondo_loop *self, int64_t result, void *arg) {
     CHECK_INT(result, 42);

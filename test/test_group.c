@@ -356,24 +356,22 @@ TEST(a_full_lane_only_delays) {
 
 TEST(a_lane_that_others_fill_is_tried_again_without_spinning) {
     rondo_group *group = begin(3);
-    rondo_lane *lane = new_lane(loop, "small", 1, 1);
     outcome what = {0};
-    gate g;
+    full_lane full;
 
-    gate_init(&g);
-    for (int i = 0; i < 2; i++) submit_standing(loop, lane, &g);
-    CHECK_INT(rondo_group_work(group, lane, answer, note_outcome, &what), 0);
+    fill_a_lane(&full);
+    CHECK_INT(rondo_group_work(group, full.lane, answer, note_outcome, &what), 0);
     add_tasks(group, "a"); /* waits behind it */
     step(10);
-    CHECK_INT(figures_of(lane).refused, 1);
+    CHECK_INT(figures_of(full.lane).refused, 1);
     check_figures(group, 2, 0, 0);
     CHECK_TRACE("");
     uint64_t before_ns = rondo_loop_now_ns(loop);
-    gate_open(&g, 2);
+    empty_the_lane(&full);
     while (what.calls == 0) CHECK_INT(rondo_loop_run(loop, RONDO_RUN_ONCE), 1);
     CHECK_OUTCOME(what, 42);
     CHECK_INT(rondo_loop_now_ns(loop), before_ns + 5000000);
-    CHECK_INT(figures_of(lane).refused, 1);
+    CHECK_INT(figures_of(full.lane).refused, 1);
     CHECK_TRACE("a");
     rondo_group_leave(group);
     run_to_end(loop);
@@ -383,19 +381,17 @@ TEST(a_lane_that_others_fill_is_tried_again_without_spinning) {
 
 TEST(canceling_does_not_wait_for_a_full_lane) {
     rondo_group *group = begin(3);
-    rondo_lane *lane = new_lane(loop, "small", 1, 1);
     outcome what = {0};
-    gate g;
+    full_lane full;
 
-    gate_init(&g);
-    for (int i = 0; i < 2; i++) submit_standing(loop, lane, &g);
-    CHECK_INT(rondo_group_work(group, lane, answer, note_outcome, &what), 0);
+    fill_a_lane(&full);
+    CHECK_INT(rondo_group_work(group, full.lane, answer, note_outcome, &what), 0);
     step(1);
     CHECK_INT(rondo_group_cancel(group), 0);
     step(2);
     CHECK_OUTCOME(what, RONDO_ECANCELED);
     CHECK_TRACE("done");
-    gate_open(&g, 2);
+    empty_the_lane(&full);
     run_to_end(loop);
     end(group);
 }

@@ -332,18 +332,16 @@ TEST(closing_inside_the_done_of_a_job) {
 
 TEST(closing_while_the_lane_is_full) {
     rondo_group *group = begin(3);
-    rondo_lane *lane = new_lane(loop, "small", 1, 1);
     outcome what = {0};
-    gate g;
+    full_lane full;
 
-    gate_init(&g);
-    for (int i = 0; i < 2; i++) submit_standing(loop, lane, &g);
-    CHECK_INT(rondo_group_work(group, lane, answer, note_outcome, &what), 0);
+    fill_a_lane(&full);
+    CHECK_INT(rondo_group_work(group, full.lane, answer, note_outcome, &what), 0);
     step(1);
     rondo_close(group);
     step(1);
     CHECK_OUTCOME(what, RONDO_ECANCELED);
-    gate_open(&g, 2);
+    empty_the_lane(&full);
     close_many_others();
     start_timer(loop, 10, note_timer, "later than it would have tried again");
     run_to_end(loop);

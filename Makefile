@@ -1,6 +1,6 @@
 # Rondo's build. Non-recursive: one set of rules, one directory per variant.
 #   make                    the library and the command, in build/
-#   make VARIANT=asan all   the same in build/asan; also tsan, valgrind
+#   make VARIANT=asan all   the same in build/asan; also tsan, valgrind, clang, fuzz
 #   make CC=clang WERROR=1  another compiler, warnings as errors
 # `make help` lists the targets.
 
@@ -36,8 +36,12 @@ else ifeq ($(VARIANT),tsan)
 else ifeq ($(VARIANT),valgrind)
 else ifeq ($(VARIANT),clang)
   CC := clang
+else ifeq ($(VARIANT),fuzz)
+  CC := clang
+  VARIANT_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link \
+    -fno-sanitize-recover=all
 else
-  $(error VARIANT is one of: asan tsan valgrind clang; not '$(VARIANT)')
+  $(error VARIANT is one of: asan tsan valgrind clang fuzz; not '$(VARIANT)')
 endif
 
 # A callback seldom needs all that it is given. What gcc warns of under a sanitizer is seldom true, so
@@ -52,7 +56,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 # clone needs no step before them. Targets that compile nothing don't need it.
 
 CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
-NO_CONFIG := clean help deps deps-dev deps-bench format check-format lint check-headers uninstall
+NO_CONFIG := clean help fuzz deps deps-dev deps-bench format check-format lint check-headers uninstall
 NEEDS_DEPS := run test bench bench-net bench-files test-asan test-tsan test-valgrind
 
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
@@ -84,6 +88,7 @@ ALL_TEST_SRCS := $(sort $(wildcard test/test_*.c))
 TEST_SRCS := $(filter-out $(if $(OPENSSL_LIBS),test/test_no_tls.c,test/test_tls%.c),$(ALL_TEST_SRCS))
 EXAMPLE_SRCS := $(sort $(wildcard examples/*.c))
 BENCH_SRCS := $(sort $(wildcard bench/*.c))
+FUZZ_SRCS := $(sort $(wildcard fuzz/*.c))
 HEADERS := $(sort $(wildcard include/*.h include/*/*.h))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -105,8 +110,10 @@ EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(EXAMPLE_SRCS))
 BENCH_PRELOADS := $(patsubst bench/%.c,$(B)/bench/%.so,$(wildcard bench/count_*.c))
 BENCHES := $(BENCH_PRELOADS) $(filter-out $(BENCH_PRELOADS:.so=),$(BENCH_SRCS:%.c=$(B)/%))
 
+FUZZES := $(patsubst fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRCS))
+
 # A sanitizer's runtime must be in the program, so its variants have no shared library.
-LIBRARIES := $(STATIC_LIB) $(if $(filter asan tsan,$(VARIANT)),,$(SHARED_LIB) $(SHARED_LINKS))
+LIBRARIES := $(STATIC_LIB) $(if $(filter asan tsan fuzz,$(VARIANT)),,$(SHARED_LIB) $(SHARED_LINKS))
 
 .PHONY: all
 all: $(LIBRARIES) $(COMMAND) ## Build the library and the rondo command (the default)
@@ -129,6 +136,7 @@ $(B)/flags: FORCE
 PART_FLAGS = -Iinclude
 $(LIB_OBJS): private PART_FLAGS = -Iinclude -Isrc -fvisibility=hidden
 $(TEST_OBJS) $(HARNESS_OBJS): private PART_FLAGS = -Iinclude -Isrc -Itest/harness
+$(call obj,$(FUZZ_SRCS)): private PART_FLAGS = -Iinclude -Isrc -D_GNU_SOURCE
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -142,7 +150,7 @@ $(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(B)/flags
 	$(Q)$(COMPILE) -fvisibility=hidden -w -c $< -o $@
 
 -include $(patsubst %.o,%.d,$(LIB_OBJS) $(CMD_OBJS) $(HARNESS_OBJS) $(TEST_OBJS) \
-  $(call obj,$(EXAMPLE_SRCS) $(BENCH_SRCS)))
+  $(call obj,$(EXAMPLE_SRCS) $(BENCH_SRCS) $(FUZZ_SRCS)))
 
 # --- The libraries ---------------------------------------------------------------------------------
 
@@ -207,6 +215,12 @@ $(TEST_LIB): $(STATIC_LIB) test/harness/calls.def
 $(B)/test/%: $(B)/obj/test/%.o $(HARNESS_OBJS) $(TEST_LIB)
 	$(LINK)
 
+# With libFuzzer's main().
+$(B)/fuzz/%: $(B)/obj/fuzz/%.o $(STATIC_LIB)
+	$(call say,LD)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
 .SECONDARY:
 
 # --- Running and testing ---------------------------------------------------------------------------
@@ -244,6 +258,13 @@ test-tsan: ## The tests under the thread sanitizer
 test-valgrind: deps-dev ## The C tests under valgrind
 	@$(MAKE) VARIANT=valgrind test
 
+.PHONY: fuzz fuzzes
+fuzz: deps-dev ## Feed random octets to what reads a network's (fuzz/); T=word, SECONDS=20 for each
+	@$(MAKE) VARIANT=fuzz fuzzes
+	@BUILD='$(abspath build/fuzz)' fuzz/run $(if $(T),-k '$(T)') -s $(or $(SECONDS),20) $(if $(LONG),--long) \
+	  $(patsubst fuzz/%.c,build/fuzz/fuzz/%,$(FUZZ_SRCS))
+fuzzes: $(FUZZES)
+
 .PHONY: bench bench-net bench-files benches
 benches: all examples $(BENCHES) ## Build the benchmarks
 bench: deps-bench benches ## Build the benchmarks and run them
@@ -268,7 +289,7 @@ check-install: all ## Install into a temporary directory and build a program aga
 	@MAKE='$(MAKE)' CC='$(CC)' tools/check-install.sh
 
 SOURCES := $(ALL_LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(ALL_TEST_SRCS) $(EXAMPLE_SRCS) $(BENCH_SRCS) \
-           $(HEADERS) $(wildcard src/*/*.h src/*/*/*.h cmd/*.h test/harness/*.h bench/*.h examples/*.h)
+           $(FUZZ_SRCS) $(HEADERS) $(wildcard fuzz/*.h src/*/*.h src/*/*/*.h cmd/*.h test/harness/*.h bench/*.h examples/*.h)
 format: deps-dev ## Format the sources in place
 	clang-format -i $(SOURCES)
 check-format: deps-dev ## Say where a source is not formatted

@@ -11,6 +11,7 @@ need() { # PACKAGE COMMAND...
 }
 have() { command -v "$1"; }
 has_header() { echo "#include <$1>" | "${CC:-cc}" -E -; }
+has_fuzzer() { ls "$(clang -print-resource-dir)"/lib/*/libclang_rt.fuzzer*.a; }
 has_llhttp() { pkg-config --exists libllhttp || [ -f /usr/share/llhttp/llhttp.c ]; }
 
 for group in "$@"; do
@@ -38,6 +39,7 @@ for group in "$@"; do
     dev)
         need g++ have g++
         need clang have clang
+        need libclang-rt-dev has_fuzzer
         need clang-format have clang-format
         need valgrind have valgrind
         ;;

@@ -9,6 +9,7 @@
  *   write_queue.c  what waits to be written      pipe.c    one stream into another
  *   connect.c      from a target to a stream     tcp.c     what only TCP has
  *   transport.h    other ways to move bytes      resets.c  while nobody reads
+ *   unread.c       what a protocol gives back
  *
  * For src/net/ only; protocols use net/stream.h.
  *
@@ -64,7 +65,8 @@ enum {
     RONDO__OPENING = 1 << 13,     /* it connects or shakes hands: BLOCKED too, and reads nothing */
     RONDO__TRANSPORTED = 1 << 14, /* extra->transport moves its bytes */
     RONDO__BULK = 1 << 15,        /* the pipe that leads on moves its bytes inside the kernel */
-    RONDO__RESET_HEARD = 1 << 16  /* it is in the set of resets.c */
+    RONDO__RESET_HEARD = 1 << 16, /* it is in the set of resets.c */
+    RONDO__UNREAD = 1 << 17       /* extra->unread comes before what the fd has */
 };
 
 /* Whoever opens the stream: connect.c, and a server for the handshakes of what it accepts. With
@@ -89,6 +91,7 @@ typedef struct rondo__pipe {
 } rondo__pipe;
 
 typedef struct rondo__terminal rondo__terminal; /* tty/terminal.c */
+typedef struct rondo__unread rondo__unread;     /* unread.c */
 
 typedef struct rondo__stream_extra {
     rondo_stream *stream;
@@ -105,6 +108,7 @@ typedef struct rondo__stream_extra {
     int watched; /* events, by a transport with `watch` */
     rondo__opening *opening;
     rondo__terminal *terminal;
+    rondo__unread *unread; /* with RONDO__UNREAD, else NULL */
     rondo__slot on[RONDO__STREAM_ALL_EVENTS - RONDO__STREAM_EVENTS];
 } rondo__stream_extra;
 
@@ -290,6 +294,11 @@ bool rondo__stream_wants(const rondo_stream *stream);
 /* Something has changed in what the stream wants; it did or did not want bytes before. Sees to it
  * that it hears of those that arrive, if it wants any: 0 or RONDO_ENOMEM. */
 int rondo__stream_rewatch(rondo_stream *stream, bool wanted);
+
+/* ---- unread.c ---- */
+
+/* With RONDO__UNREAD: as a read. 0: the end. */
+int64_t rondo__unread_take(rondo_stream *stream, char *buffer, size_t size);
 
 /* ---- resets.c ---- */
 

@@ -25,6 +25,7 @@ bool rondo__stream_wants(const rondo_stream *stream) {
 
 /* Whether bytes wait that the fd's readiness does not tell of. */
 static bool is_pending(const rondo_stream *stream) {
+    if (stream->flags & RONDO__UNREAD) return true;
     const rondo__transport *transport = rondo__transport_of(stream);
     return transport && transport->pending && transport->pending(stream);
 }
@@ -57,6 +58,7 @@ static void at_end(rondo_stream *stream) {
 }
 
 static int peek(rondo_stream *stream) {
+    if (stream->flags & RONDO__UNREAD) return 1;
     const rondo__transport *transport = rondo__transport_of(stream);
     if (transport) return transport->peek ? transport->peek(stream) : 1;
     return stream->flags & RONDO__SOCKET ? rondo__socket_peek(stream->fd) : 1;
@@ -121,19 +123,27 @@ static bool tell_beside(rondo_stream *stream, const char *buffer, size_t len) {
     return false;
 }
 
+static inline int64_t read_bytes(rondo_stream *stream, const rondo__transport *transport,
+                                 char *buffer, size_t size) {
+    if (RONDO__UNLIKELY(stream->flags & RONDO__UNREAD))
+        return rondo__unread_take(stream, buffer, size);
+    if (transport) return transport->read(stream, buffer, size);
+    return rondo__socket_read(stream->fd, buffer, size);
+}
+
 static void read_some(rondo_stream *stream) {
     char *buffer = rondo__net_of(stream->base.loop)->receive;
     size_t size = RONDO__RECEIVE_BYTES;
     uint64_t total = 0;
     if (stream->extra) {
-        if ((stream->flags & RONDO__BULK) && splice_some(stream)) return;
+        uint32_t bulk = stream->flags & (RONDO__BULK | RONDO__UNREAD);
+        if (bulk == RONDO__BULK && splice_some(stream)) return;
         size = stream->extra->read_most;
     }
     do {
         /* A listener may have set one. */
         const rondo__transport *transport = rondo__transport_of(stream);
-        int64_t count = transport ? transport->read(stream, buffer, size)
-                                  : rondo__socket_read(stream->fd, buffer, size);
+        int64_t count = read_bytes(stream, transport, buffer, size);
         if (count <= 0) {
             read_nothing(stream, count);
             return;

@@ -57,6 +57,7 @@ void rondo__stream_free_extra(rondo_stream *stream) {
     if (extra->transport && extra->transport->free) extra->transport->free(stream);
     for (unsigned i = 0; i < sizeof extra->on / sizeof *extra->on; i++)
         rondo__slot_fini(&extra->on[i]);
+    rondo__free(extra->unread);
     rondo__free(extra);
     stream->extra = NULL;
 }

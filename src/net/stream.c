@@ -31,7 +31,7 @@ void rondo__stream_report(rondo_stream *stream) {
         rondo_close(stream);
         return;
     }
-    if (rondo__transport_of(stream)) rondo__stream_read_on(stream);
+    if (stream->flags & (RONDO__TRANSPORTED | RONDO__UNREAD)) rondo__stream_read_on(stream);
     if (rondo__stream_dead(stream)) return;
     if (rondo__queued(stream) == 0) {
         rondo__pipe_drained(stream);
@@ -86,8 +86,8 @@ void rondo_destroy(rondo_stream *stream, int error) {
 rondo_stream *rondo__stream_new(rondo_loop *loop, int fd, bool accepted, size_t room,
                                 const char *site) {
     rondo__net *net = rondo__net_make(loop);
-    size_t size =
-        offsetof(rondo_stream, on) + (room > 0 ? room : sizeof(rondo__slot) * RONDO__STREAM_EVENTS);
+    size_t slots = sizeof(rondo__slot) * RONDO__STREAM_EVENTS;
+    size_t size = offsetof(rondo_stream, on) + (room > slots ? room : slots);
     if (!net || (fd >= 0 && rondo__net_claim(net, fd) < 0)) return NULL;
     rondo_stream *stream = rondo__zalloc(size);
     if (!stream) {
@@ -191,6 +191,7 @@ static void stream_verify(const rondo_handle *handle) {
     RONDO_ASSERT(!rondo__stream_dead(stream) || !rondo__alarm_is_set(&stream->idle));
     RONDO_ASSERT(!rondo__stream_dead(stream) || rondo__stream_watched(stream) == 0);
     RONDO_ASSERT(!closing || !rondo__list_linked(&stream->news.link));
+    RONDO_ASSERT(!(stream->flags & RONDO__UNREAD) || (stream->extra && stream->extra->unread));
     RONDO_ASSERT(!(stream->flags & RONDO__SHUT) || (stream->flags & RONDO__ENDED));
     RONDO_ASSERT(!(stream->flags & RONDO__FINISHED) || (stream->flags & RONDO__SHUT));
     if (!rondo__stream_dead(stream) && (stream->flags & RONDO__BLOCKED) && !opening) {

@@ -31,6 +31,17 @@ typedef struct rondo__consumer {
 void rondo__stream_consume(rondo_stream *stream, const rondo__consumer *consumer, void *owner);
 void *rondo__stream_owner(const rondo_stream *stream);
 
+/* Bytes that the consumer has read and that are not its own: they come first when the stream is read
+ * again, later, never inside this call; and behind them the end, if the consumer was told of it
+ * already. 0, RONDO_ENOMEM, RONDO_ECLOSED. */
+int rondo__stream_unread(rondo_stream *stream, rondo_slice bytes);
+/* The consumer gives the stream up, which must not be over: from now on it is an ordinary one, neither
+ * paused nor half-open, and read by nobody yet. If the consumer was told of the end, it has called
+ * rondo__stream_unread(). The room is the stream's now but for what lies behind the first
+ * RONDO__STREAM_SLOTS_BYTES of it: event slots take its place. */
+void rondo__stream_release(rondo_stream *stream);
+#define RONDO__STREAM_SLOTS_BYTES (6 * 2 * sizeof(void *))
+
 /* Memory at the end of the stream's write queue to fill in place: at least `want` bytes (at most
  * 8 KiB), so that a head is formatted without a copy. NULL when out of memory or not writable.
  * rondo__stream_commit() says how many were used (0 to what was asked for) and returns as

@@ -48,6 +48,11 @@ typedef struct rondo_buffer {
     size_t len;
 } rondo_buffer;
 
+/* A field of an HTTP message: of a head, of trailers. */
+typedef struct rondo_http_field {
+    rondo_slice name, value;
+} rondo_http_field;
+
 /* The version of the library that is running, such as "0.1.0"; static. */
 RONDO_API const char *rondo_version(void);
 

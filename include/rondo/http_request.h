@@ -30,6 +30,10 @@ RONDO_API size_t rondo_http_request_header_count(const rondo_http_request *reque
 /* The i-th field in the order of arrival; false when there is none. */
 RONDO_API bool rondo_http_request_header_at(const rondo_http_request *request, size_t i,
                                             rondo_slice *ret_name, rondo_slice *ret_value);
+/* The protocols to which an HTTP/1.1 client wants to go over, as its field Upgrade lists them; data is
+ * NULL when it doesn't (RFC 9110 section 7.8). Taken with rondo_http_response_upgrade(), declined by
+ * any other answer. */
+RONDO_API rondo_slice rondo_http_request_upgrade(const rondo_http_request *request);
 /* The peer's address, as rondo_stream_peer(). */
 RONDO_API int rondo_http_request_peer(const rondo_http_request *request, char *text, size_t size);
 

@@ -42,6 +42,17 @@ RONDO_API int rondo_http_response_write(rondo_http_response *response, rondo_sli
  * RONDO_ECLOSED when the client has gone, RONDO_ENOMEM when it could not be ended properly. */
 RONDO_API int rondo_http_response_end(rondo_http_response *response);
 
+/* Leaves HTTP: sends the head with the fields that were added, ends the response, and gives the
+ * connection to the caller as an ordinary stream, like one that a server accepted. status: 101 for an
+ * Upgrade, when the field Upgrade must have been added (`Connection: Upgrade` is sent by itself), or
+ * 200..299 for CONNECT (rondo_http_server_set_connect()). HTTP's limits, timeouts and its server's end
+ * are nothing to the stream any more. Octets that came behind the request come first through its `data`,
+ * never inside this call. Not ended, nothing done: RONDO_EINVAL when nothing of the kind was asked for,
+ * RONDO_EBUSY after the head or before the request's `end` if it has a body. Otherwise as _reply: 0;
+ * RONDO_ECLOSED; RONDO_ENOMEM or RONDO_ENOBUFS, when the connection had to be cut off. */
+RONDO_API int rondo_http_response_upgrade(rondo_http_response *response, int status,
+                                          rondo_stream **ret_stream);
+
 /* The status that was sent, 0 before; and octets of body that were sent. Both may be asked until
  * the response's `close` event (rondo_on_close()) has returned, which makes an access log. */
 RONDO_API int rondo_http_response_status(const rondo_http_response *response);

@@ -51,6 +51,12 @@ RONDO_API rondo_http_server *rondo_http_server_new_at(rondo_loop *loop, const ch
 RONDO_API int rondo_http_server_on_request(rondo_http_server *server, rondo_http_request_cb cb,
                                            void *arg);
 
+/* Whether requests with the method CONNECT come to the application, which takes them with
+ * rondo_http_response_upgrade(); another answer ends the connection. Their target, host:port, is their
+ * path too. At first they are refused with 501: who is asked for tunnels and does not mean to give them
+ * is an open proxy. */
+RONDO_API void rondo_http_server_set_connect(rondo_http_server *server, bool on);
+
 /* As rondo_server_listen(). */
 RONDO_API int rondo_http_server_listen(rondo_http_server *server, const char *host, uint16_t port);
 RONDO_API uint16_t rondo_http_server_port(const rondo_http_server *server);

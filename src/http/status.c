@@ -5,6 +5,10 @@
 #include "http/server/response.h"
 
 #define REASONS(X)                            \
+    X(100, "Continue")                        \
+    X(101, "Switching Protocols")             \
+    X(102, "Processing")                      \
+    X(103, "Early Hints")                     \
     X(200, "OK")                              \
     X(201, "Created")                         \
     X(202, "Accepted")                        \

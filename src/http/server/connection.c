@@ -36,7 +36,7 @@ static bool is_last(const rondo__http_conn *conn) {
 static void dispatch(rondo__http_conn *conn) {
     rondo_http_request *request = conn->request;
     rondo_http_server *server = conn->server;
-    int status = rondo__head_check(request, &server->limits);
+    int status = rondo__head_check(request, &server->limits, server->connect);
     if (status == 0 && request->body_left > server->limits.body_bytes) status = 413;
     if (status != 0) {
         rondo__conn_refuse(conn, status);
@@ -81,6 +81,7 @@ static void next_request(rondo__http_conn *conn) {
 
 void rondo__conn_complete(rondo__http_conn *conn) {
     RONDO_ASSERT(conn->state == RONDO__CONN_BODY);
+    conn->request->flags |= RONDO__REQUEST_COMPLETE;
     rondo__body_tell_end(conn);
     if (conn->state != RONDO__CONN_BODY) return;
     conn->request->flags &= (uint16_t)~RONDO__REQUEST_PAUSED;
@@ -192,7 +193,8 @@ static bool is_held(const rondo__http_conn *conn) {
     switch (conn->state) {
     case RONDO__CONN_IDLE: return (conn->flags & RONDO__CONN_FULL) != 0; /* it must read first */
     case RONDO__CONN_BODY: return (conn->request->flags & RONDO__REQUEST_PAUSED) != 0;
-    case RONDO__CONN_ANSWER: return true;
+    case RONDO__CONN_ANSWER:
+    case RONDO__CONN_GIVEN: return true;
     default: return false;
     }
 }
@@ -228,6 +230,8 @@ static size_t feed(rondo__http_conn *conn, const char *data, size_t len) {
         rondo__conn_arm_head(conn);
     else if (conn->state == RONDO__CONN_BODY)
         rondo__body_await(conn);
+    else if (conn->state == RONDO__CONN_GIVEN)
+        rondo__upgrade_fed(conn);
     return len;
 }
 
@@ -236,11 +240,15 @@ static size_t feed(rondo__http_conn *conn, const char *data, size_t len) {
 static void run_rest(rondo_loop *loop, rondo__task *task) {
     rondo__http_rest *rest = RONDO__OF(task, rondo__http_rest, task);
     rondo__http_conn *conn = rest->conn;
+    rondo_stream *stream = conn->stream;
     if (is_held(conn)) return;
     rondo__cork(loop);
     size_t left = feed(conn, rest->data + rest->from, rest->len - rest->from);
     rest->from = rest->len - left;
-    if (left == 0 && !end_waits(conn)) {
+    if (conn->state == RONDO__CONN_GIVEN) {
+        rondo__upgrade_pass(stream, rest->data + rest->from, left);
+        rondo__free(rest);
+    } else if (left == 0 && !end_waits(conn)) {
         conn->rest = NULL;
         rondo__free(rest);
         rondo__conn_go_on(conn);
@@ -297,10 +305,12 @@ static rondo__http_conn *conn_of(rondo_stream *stream) { return rondo__stream_ow
 static void on_data(rondo_stream *stream, rondo_slice chunk) {
     rondo__http_conn *conn = conn_of(stream);
     size_t left = feed(conn, chunk.data, chunk.len);
-    if (left > 0 || end_waits(conn))
-        keep(conn, chunk.data + chunk.len - left, left);
-    else
+    if (left == 0 && !end_waits(conn))
         rondo__conn_go_on(conn);
+    else if (conn->state == RONDO__CONN_GIVEN)
+        rondo__upgrade_pass(stream, chunk.data + chunk.len - left, left);
+    else
+        keep(conn, chunk.data + chunk.len - left, left);
 }
 
 static void on_end(rondo_stream *stream) {

@@ -6,6 +6,7 @@
  *
  *   connection.c  octets in, states       body.c      bodies, to the application
  *   closing.c     refusals, the end       timeouts.c  what one alarm watches over
+ *   upgrade.c     out of HTTP
  *
  * It lives in the room of its stream, and an idle one holds nothing else: no parser, no buffer.
  * Internal.
@@ -25,7 +26,8 @@ typedef enum rondo__conn_state {
     RONDO__CONN_BODY,    /* its head has; also while the application looks at it */
     RONDO__CONN_ANSWER,  /* it is complete, and its answer is not */
     RONDO__CONN_CLOSING, /* nothing more is taken: see closing.c */
-    RONDO__CONN_GONE     /* the stream is closing */
+    RONDO__CONN_GONE,    /* the stream is closing */
+    RONDO__CONN_GIVEN    /* the stream is the application's: see upgrade.c */
 } rondo__conn_state;
 
 /* rondo__http_conn.flags */
@@ -55,11 +57,12 @@ typedef struct rondo__http_conn {
     rondo__list link; /* server->conns */
     rondo_stream *stream;
     rondo_http_server *server;
-    rondo_http_request *request; /* NULL while idle */
     rondo__http_rest *rest;
     uint64_t since_ns;   /* when that began which the alarm watches over: the state, or the mark */
     uint64_t marked_out; /* octets that had left at the mark */
-    uint32_t requests;   /* begun so far */
+    /* ---- what may still be looked at in RONDO__CONN_GIVEN ---- */
+    rondo_http_request *request; /* NULL while idle */
+    uint32_t requests;           /* begun so far */
     uint16_t flags;
     uint8_t state;
     uint8_t blanks; /* empty lines before a request */
@@ -110,6 +113,13 @@ void rondo__conn_cut(rondo__http_conn *conn);
 void rondo__conn_drain(rondo__http_conn *conn);
 /* Lets go of the current request; returns its response, if that has to be told. */
 rondo_http_response *rondo__conn_detach(rondo__http_conn *conn);
+
+/* ---- upgrade.c ---- */
+
+/* The application has taken the stream inside feed(), which is about to return. */
+void rondo__upgrade_fed(rondo__http_conn *conn);
+/* The octets that were left are for the stream's new owner. */
+void rondo__upgrade_pass(rondo_stream *stream, const char *data, size_t len);
 
 /* ---- timeouts.c ---- */
 

@@ -117,14 +117,23 @@ static bool check_host_field(rondo__http *http, const char *value, size_t len) {
 
 /* ---- the target ---- */
 
-/* Origin-form, absolute-form of http and https, or '*' for OPTIONS; authority-form is CONNECT's,
- * which is not served (RFC 9112 section 3.2). */
-static int check_target(rondo_http_request *request, const rondo_http_limits *limits) {
+/* Authority-form, of which the port is a part here: RFC 9112 section 3.2.3. */
+static int check_connect(rondo_http_request *request, const char *target, const char *end) {
+    request->flags |= RONDO__REQUEST_CONNECT;
+    if (!check_host(target, end) || !is_digit(end[-1])) return 400;
+    return *target == '[' || memchr(target, ':', (size_t)(end - target)) ? 0 : 400;
+}
+
+/* Origin-form, absolute-form of http and https, or '*' for OPTIONS; authority-form is CONNECT's
+ * (RFC 9112 section 3.2). */
+static int check_target(rondo_http_request *request, const rondo_http_limits *limits,
+                        bool connect) {
     const char *target = request->head + request->target, *end = target + request->target_len;
     bool is_method = request->method_len == 7;
     request->path = request->target;
     if (request->target_len > limits->target_bytes) return 414;
-    if (is_method && memcmp(request->head, "CONNECT", 7) == 0) return 501;
+    if (is_method && memcmp(request->head, "CONNECT", 7) == 0)
+        return connect ? check_connect(request, target, end) : 501;
     if (!rondo__http_all(target, request->target_len, RONDO__CHAR_TARGET)) return 400;
     if (*target == '/') return 0;
     if (end - target == 1 && *target == '*')
@@ -147,7 +156,8 @@ static int check_target(rondo_http_request *request, const rondo_http_limits *li
 typedef struct findings {
     unsigned hosts, lengths, codings;
     bool bad_host, coding_is_chunked, ends_in_chunked;
-    bool close, keep_alive;
+    bool close, keep_alive, upgrade;
+    bool names_protocols; /* there is an Upgrade field */
 } findings;
 
 /* The next member of a list (RFC 9110 section 5.6.1); false at its end. */
@@ -171,6 +181,7 @@ static void see_connection(findings *found, const char *at, const char *end) {
     while (next_member(&at, end, &member)) {
         found->close |= rondo__http_word_is(member.data, member.len, "close");
         found->keep_alive |= rondo__http_word_is(member.data, member.len, "keep-alive");
+        found->upgrade |= rondo__http_word_is(member.data, member.len, "upgrade");
     }
 }
 
@@ -231,6 +242,10 @@ static bool see_field(rondo_http_request *request, findings *found, const char *
             rondo__http_word_is(value.data, value.len, "100-continue"))
             request->flags |= RONDO__REQUEST_EXPECTS;
         break;
+    case 'u':
+    case 'U':
+        if (VALUE_OF(line, end, "upgrade:", &value)) found->names_protocols |= value.len > 0;
+        break;
     }
     return true;
 }
@@ -278,12 +293,12 @@ static int check_framing(rondo_http_request *request, const findings *found) {
     return 0;
 }
 
-int rondo__head_check(rondo_http_request *request, const rondo_http_limits *limits) {
+int rondo__head_check(rondo_http_request *request, const rondo_http_limits *limits, bool connect) {
     findings found = {0};
     RONDO_ASSERT(request->method_len > 0 && request->head_len > request->method_len + 1);
     int line = check_line(request);
     if (line < 0) return -line;
-    int status = check_target(request, limits);
+    int status = check_target(request, limits, connect);
     if (status == 0)
         status = check_fields(request, request->head + line, limits->header_count, &found);
     if (status == 0) status = check_framing(request, &found);
@@ -293,6 +308,12 @@ int rondo__head_check(rondo_http_request *request, const rondo_http_limits *limi
         request->flags |= RONDO__REQUEST_HEAD;
     if (found.close || (request->minor == 0 && !found.keep_alive))
         request->flags |= RONDO__REQUEST_CLOSE;
+    if (request->flags & RONDO__REQUEST_CONNECT) {
+        /* A body has no meaning (RFC 9110 section 9.3.6): where the tunnel would begin is a guess. */
+        if (request->body != RONDO__BODY_NONE) return 400;
+    } else if (found.upgrade && found.names_protocols && request->minor > 0) {
+        request->flags |= RONDO__REQUEST_UPGRADE; /* ignored in HTTP/1.0: section 7.8 */
+    }
     /* 100-continue means nothing without a body, nor in HTTP/1.0 (RFC 9110 section 10.1.1). */
     if (request->body == RONDO__BODY_NONE || request->minor == 0)
         request->flags &= (uint16_t)~RONDO__REQUEST_EXPECTS;

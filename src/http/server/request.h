@@ -31,7 +31,10 @@ enum {
     RONDO__REQUEST_TIMED = 1 << 6,     /* since_ns is set, and the alarm */
     RONDO__REQUEST_ALLOCATED = 1 << 7, /* head or out are */
     RONDO__REQUEST_BY_CONN = 1 << 8,   /* in use by the connection */
-    RONDO__REQUEST_BY_APP = 1 << 9     /* in use by the response */
+    RONDO__REQUEST_BY_APP = 1 << 9,    /* in use by the response */
+    RONDO__REQUEST_COMPLETE = 1 << 10, /* the application knows that its body is */
+    RONDO__REQUEST_UPGRADE = 1 << 11,  /* the client asks for another protocol */
+    RONDO__REQUEST_CONNECT = 1 << 12   /* the method is CONNECT */
 };
 
 #define RONDO__REQUEST_MAGIC 0x52ad4854u
@@ -96,8 +99,9 @@ int rondo__request_out(rondo_http_request *request, size_t len, char **ret_room)
 /* ---- head_check.c ---- */
 
 /* The head is complete and the parser has accepted it: everything that the parser does not check.
- * Finds the target and how the body is framed. 0, or the status of a refusal. */
-int rondo__head_check(rondo_http_request *request, const rondo_http_limits *limits);
+ * Finds the target and how the body is framed. connect: whether CONNECT is taken. 0, or the status of a
+ * refusal. */
+int rondo__head_check(rondo_http_request *request, const rondo_http_limits *limits, bool connect);
 /* Looks for the end of the method in the first octets of a request. Its length; 0: it is not there
  * yet; or a negative status. */
 int rondo__head_method(const char *data, size_t len);

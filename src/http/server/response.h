@@ -69,6 +69,9 @@ void rondo__response_break(rondo_http_response *response);
  * can't. */
 bool rondo__response_refuse(rondo__http_conn *conn, int status, bool is_head);
 
+/* Queues the head with which the connection goes over to another protocol. As rondo_write(). */
+int rondo__response_switch(rondo_http_response *response, rondo__http_conn *conn, int status);
+
 /* ---- status.c ---- */
 
 /* "Not Found"; "" for a status without a name. Static. */

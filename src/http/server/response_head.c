@@ -130,9 +130,10 @@ bool rondo__response_refuse(rondo__http_conn *conn, int status, bool is_head) {
 static inline rondo_slice connection_line(rondo__http_conn *conn,
                                           const rondo_http_request *request) {
     /* A client that waits to be asked for the body may send it or not after an answer: where the
-     * next request begins can't be known (RFC 9110 section 10.1.1). */
-    if (conn->server->draining || (request->flags & RONDO__REQUEST_EXPECTS))
-        conn->flags |= RONDO__CONN_CLOSE;
+     * next request begins can't be known (RFC 9110 section 10.1.1). Nor behind a CONNECT that is not
+     * taken: the client may have sent the tunnel's first octets without waiting. */
+    const unsigned closing = RONDO__REQUEST_EXPECTS | RONDO__REQUEST_CONNECT;
+    if (conn->server->draining || (request->flags & closing)) conn->flags |= RONDO__CONN_CLOSE;
     if (conn->flags & RONDO__CONN_CLOSE) return rondo_slice_of("Connection: close\r\n", 19);
     return request->minor > 0 ? rondo_slice_of(NULL, 0)
                               : rondo_slice_of("Connection: keep-alive\r\n", 24);
@@ -213,6 +214,14 @@ int rondo_http_response_begin(rondo_http_response *response, int status, int64_t
     result = send_answer(response, conn, status, false, length, rondo_slice_of(NULL, 0));
     if (result == 0) rondo__conn_arm_write(conn);
     return result;
+}
+
+int rondo__response_switch(rondo_http_response *response, rondo__http_conn *conn, int status) {
+    const rondo_http_request *request = response->request;
+    answer_head answer = {.status = status, .framing = RONDO__FRAMING_NONE};
+    if (status == 101) answer.connection = rondo_slice_of("Connection: Upgrade\r\n", 21);
+    answer.fields = rondo_slice_of(request->out, request->out_len);
+    return send_all(conn, &answer, rondo_slice_of(NULL, 0));
 }
 
 void rondo__response_plain(rondo_http_response *response, int status) {

@@ -106,6 +106,11 @@ int rondo_http_server_on_request(rondo_http_server *server, rondo_http_request_c
     return 0;
 }
 
+void rondo_http_server_set_connect(rondo_http_server *server, bool on) {
+    RONDO__CHECK(server, &kind);
+    server->connect = on;
+}
+
 int rondo_http_server_listen(rondo_http_server *server, const char *host, uint16_t port) {
     RONDO__CHECK(server, &kind);
     if (rondo__handle_closing(&server->base) || !server->listener || server->draining)

@@ -20,6 +20,7 @@ struct rondo_http_server {
     rondo__list conns;
     size_t conn_count;
     rondo_http_limits limits;
+    bool connect; /* CONNECT is taken */
     /* ---- draining ---- */
     bool draining;
     unsigned drain_turns;     /* for which the listener is kept open still */

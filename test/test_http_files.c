@@ -160,7 +160,7 @@ static void ranges(site *s) {
     check_body(s, "/a.txt", "Range: bytes=-3\r\n", 206, "789");
     check_body(s, "/a.txt", "Range: bytes=0-\r\n", 206, "0123456789");
     check_body(s, "/a.txt", "Range: bytes=9-9\r\n", 206, "9");
-    check_body(s, "/a.txt", "Range: bytes=0-1,3-4\r\n", 200, "0123456789");
+    check_body(s, "/a.txt", "Range: bytes=0-1,3-4\r\n", 206, "01234"); /* too near to be two */
     check_body(s, "/a.txt", "Range: lines=0-1\r\n", 200, "0123456789");
 }
 TEST(ranges_of_a_file) { with_every_way(ranges); }

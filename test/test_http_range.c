@@ -72,32 +72,158 @@ static const range_case ranges[] = {
     {"bytes =0-1", 100, WHOLE, 0, 0},
     {"bytes:0-1", 100, WHOLE, 0, 0},
     {"items=0-1", 100, WHOLE, 0, 0},
-    {"bytes=0-1,2-3", 100, WHOLE, 0, 0},
-    {"bytes=0-1, -5", 100, WHOLE, 0, 0},
-    {"bytes=0-1,", 100, WHOLE, 0, 0},
+    {"bytes=0-1;2-3", 100, WHOLE, 0, 0},
+    {"bytes=,0-1", 100, WHOLE, 0, 0},
 };
 
 TEST(range_table) {
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const range_case *c = &ranges[i];
-        uint64_t offset = 77, len = 77;
-        rondo__range range = rondo__http_range(rondo_slice_text(c->field), c->size, &offset, &len);
-        uint64_t want_offset = range == PART ? c->offset : 77;
-        if (range != c->range || offset != want_offset || len != (range == PART ? c->len : 77))
+        rondo__parts parts = {.count = 77, .at[0] = {77, 77}};
+        rondo__range range = rondo__http_range(rondo_slice_text(c->field), c->size, &parts);
+        uint64_t offset = parts.at[0].offset, len = parts.at[0].len;
+        if (range != c->range || parts.count != (range == PART ? 1 : 77) ||
+            offset != (range == PART ? c->offset : 77) || len != (range == PART ? c->len : 77))
             FAIL("\"%s\" of %llu gave %d, %llu + %llu", c->field, (unsigned long long)c->size,
                  (int)range, (unsigned long long)offset, (unsigned long long)len);
     }
 }
 
-TEST(range_does_not_read_behind_the_field) {
-    uint64_t offset, len;
+/* "0+10 500+1": offsets and lengths. */
+static const char *show_parts(const rondo__parts *parts) {
+    static char text[1024];
+    size_t len = 0;
 
-    CHECK_INT(rondo__http_range(rondo_slice_of("bytes=1-23", 9), 100, &offset, &len), PART);
-    CHECK_INT(len, 2);
-    CHECK_INT(rondo__http_range(rondo_slice_of("bytes=1-23", 8), 100, &offset, &len), PART);
-    CHECK_INT(len, 99);
-    CHECK_INT(rondo__http_range(rondo_slice_of("bytes=1-23", 7), 100, &offset, &len), WHOLE);
-    CHECK_INT(rondo__http_range(rondo_slice_of(NULL, 0), 100, &offset, &len), WHOLE);
+    text[0] = '\0';
+    for (unsigned i = 0; i < parts->count; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%llu+%llu", i ? " " : "",
+                                (unsigned long long)parts->at[i].offset,
+                                (unsigned long long)parts->at[i].len);
+    return text;
+}
+
+TEST(several_ranges) {
+    static const struct {
+        const char *field;
+        rondo__range range;
+        const char *parts;
+    } table[] = {
+        {"bytes=0-0,9999-9999", PART, "0+1 9999+1"},
+        {"bytes=9999-,0-0", PART, "9999+1 0+1"}, /* in the order asked for */
+        {"bytes=0-9 , \t500-509,-10", PART, "0+10 500+10 9990+10"},
+        {"bytes=0-9,,500-509,", PART, "0+10 500+10"},
+        {"bytes=0-1,2-3", PART, "0+4"}, /* they touch */
+        {"bytes=2-3,0-1", PART, "0+4"},
+        {"bytes=0-9,109-110", PART, "0+111"}, /* a gap of 99 */
+        {"bytes=0-9,110-111", PART, "0+112"}, /* of 100 */
+        {"bytes=0-9,111-112", PART, "0+10 111+2"},
+        {"bytes=111-112,0-9", PART, "111+2 0+10"},
+        {"bytes=0-500,200-300", PART, "0+501"}, /* one within the other */
+        {"bytes=200-300,0-500", PART, "0+501"},
+        {"bytes=0-,0-,0-,0-", PART, "0+10000"},
+        {"bytes=0-9,1000-1009,5-1005", PART, "0+1010"}, /* a bridge */
+        {"bytes=0-9,1000-1009,2000-2009,900-950", PART, "0+10 900+110 2000+10"},
+        {"bytes=2000-2009,1000-1009,0-9,900-950", PART, "2000+10 900+110 0+10"},
+        {"bytes=5000-5009,0-9,1000-1009,5-1005", PART, "5000+10 0+1010"},
+        {"bytes=0-9,20000-", PART, "0+10"}, /* what is beyond the end is left out */
+        {"bytes=20000-,30000-", BEYOND, ""},
+        {"bytes=20000-,-0", BEYOND, ""},
+        {"bytes=0-9,x", WHOLE, ""}, /* one that is broken breaks all */
+        {"bytes=0-9,5-4", WHOLE, ""},
+        {"bytes=0-9 500-509", WHOLE, ""},
+        {"bytes=0-0,200-200,400-400,600-600,800-800,1000-1000,1200-1200,1400-1400,1600-1600,"
+         "1800-1800,2000-2000,2200-2200,2400-2400,2600-2600,2800-2800,3000-3000",
+         PART,
+         "0+1 200+1 400+1 600+1 800+1 1000+1 1200+1 1400+1 1600+1 1800+1 2000+1 2200+1 2400+1 "
+         "2600+1 2800+1 3000+1"},
+        {"bytes=0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-", PART, "0+10000"},
+        {"bytes=0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-", WHOLE, ""}, /* 17 */
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        rondo__parts parts = {.count = 0};
+        rondo__range range = rondo__http_range(rondo_slice_text(table[i].field), 10000, &parts);
+        if (range != table[i].range || strcmp(show_parts(&parts), table[i].parts) != 0)
+            FAIL("\"%s\" gave %d, %s", table[i].field, (int)range, show_parts(&parts));
+    }
+}
+
+/* Whatever the field: the parts lie in the file, apart from each other, all that was asked for is in
+ * them, and little else is. */
+static unsigned next_random(unsigned *state, unsigned below) {
+    *state = *state * 1103515245u + 12345u;
+    return (*state >> 8) % below;
+}
+
+static size_t add_random_range(unsigned *state, char *at, uint64_t size, bool *asked) {
+    unsigned first = next_random(state, 70000), last = first + next_random(state, 300);
+
+    switch (next_random(state, 20)) {
+    case 0: last = 0; break;
+    case 1: return (size_t)sprintf(at, "x");
+    case 2:
+        last = first % 50;
+        for (uint64_t i = size > last ? size - last : 0; i < size; i++) asked[i] = true;
+        return (size_t)sprintf(at, "-%u", last);
+    default: break;
+    }
+    for (uint64_t i = first; i <= last && i < size; i++) asked[i] = true;
+    return (size_t)sprintf(at, "%u-%u", first, last);
+}
+
+static void check_parts_of(const rondo__parts *parts, uint64_t size, const bool *asked) {
+    static bool covered[70000];
+
+    memset(covered, 0, sizeof covered);
+    CHECK(parts->count > 0 && parts->count <= RONDO__RANGES_MOST);
+    for (unsigned i = 0; i < parts->count; i++) {
+        rondo__part part = parts->at[i];
+        CHECK(part.len > 0 && part.offset < size && part.len <= size - part.offset);
+        for (uint64_t at = part.offset, gap = 0; at < part.offset + part.len; at++) {
+            CHECK(!covered[at]);
+            covered[at] = true;
+            gap = asked[at] ? 0 : gap + 1;
+            CHECK(gap <= 100);
+        }
+    }
+    for (uint64_t at = 0; at < size; at++) CHECK(!asked[at] || covered[at]);
+}
+
+TEST(whatever_the_field_what_was_asked_for_is_in_parts_that_lie_apart) {
+    static bool asked[71000];
+    unsigned state = 4711, parted = 0, ignored = 0, rounds = harness_is_slow() ? 300 : 3000;
+
+    for (unsigned round = 0; round < rounds; round++) {
+        char field[1024] = "bytes=";
+        size_t len = strlen(field);
+        uint64_t size = next_random(&state, 70000);
+        unsigned count = 1 + next_random(&state, 18);
+        memset(asked, 0, sizeof asked);
+        for (unsigned i = 0; i < count; i++) {
+            if (i > 0) field[len++] = ',';
+            len += add_random_range(&state, field + len, size, asked);
+        }
+        rondo__parts parts = {.count = 0};
+        switch (rondo__http_range(rondo_slice_of(field, len), size, &parts)) {
+        case PART: check_parts_of(&parts, size, asked); break;
+        case WHOLE: ignored++; break;
+        case BEYOND:
+            for (uint64_t i = 0; i < size; i++) CHECK(!asked[i]);
+        }
+        parted += parts.count > 1;
+    }
+    CHECK(parted > rounds / 10 && ignored > rounds / 10);
+}
+
+TEST(range_does_not_read_behind_the_field) {
+    rondo__parts parts;
+
+    CHECK_INT(rondo__http_range(rondo_slice_of("bytes=1-23", 9), 100, &parts), PART);
+    CHECK_INT(parts.at[0].len, 2);
+    CHECK_INT(rondo__http_range(rondo_slice_of("bytes=1-23", 8), 100, &parts), PART);
+    CHECK_INT(parts.at[0].len, 99);
+    CHECK_INT(rondo__http_range(rondo_slice_of("bytes=1-23", 7), 100, &parts), WHOLE);
+    CHECK_INT(rondo__http_range(rondo_slice_of(NULL, 0), 100, &parts), WHOLE);
 }
 
 /* ---- dates ---- */
@@ -330,7 +456,7 @@ static const condition_case weak_cases[] = {
 
 static int decide(const char *fields, const rondo__validators *file) {
     rondo__conditions conditions;
-    uint64_t offset, len;
+    rondo__parts parts;
 
     rondo__conditions_init(&conditions, file, NOW);
     while (*fields != '\0') {
@@ -341,10 +467,11 @@ static int decide(const char *fields, const rondo__validators *file) {
     }
     int status = rondo__conditions_status(&conditions);
     if (status != 200) return status;
-    switch (rondo__conditions_range(&conditions, 100, &offset, &len)) {
+    switch (rondo__conditions_range(&conditions, 100, &parts)) {
     case PART:
-        CHECK_INT(offset, 0);
-        CHECK_INT(len, 2);
+        CHECK_INT(parts.count, 1);
+        CHECK_INT(parts.at[0].offset, 0);
+        CHECK_INT(parts.at[0].len, 2);
         return 206;
     case BEYOND: return 416;
     default: return 200;

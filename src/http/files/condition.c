@@ -191,7 +191,7 @@ static bool if_range_holds(const rondo__conditions *conditions) {
 }
 
 rondo__range rondo__conditions_range(const rondo__conditions *conditions, uint64_t size,
-                                     uint64_t *ret_offset, uint64_t *ret_len) {
+                                     rondo__parts *ret_parts) {
     if (conditions->range.count != 1 || !if_range_holds(conditions)) return RONDO__RANGE_WHOLE;
-    return rondo__http_range(conditions->range.value, size, ret_offset, ret_len);
+    return rondo__http_range(conditions->range.value, size, ret_parts);
 }

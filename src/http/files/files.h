@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Static files, from the inside: a request's target becomes a safe relative path (path.c), that
- * path becomes an open regular file beneath the root (open.c), the file's validators and the
- * request's conditions become a status (condition.c, range.c), and all that becomes an answer
- * (answer.c). files.c ties it to requests, the loop and the pool. Internal.
+ * Files over HTTP, from the inside: a request's target becomes a safe relative path (path.c), the
+ * path becomes an open regular file beneath a directory (open.c), perhaps another one than was named
+ * (find.c), or a page that lists the directory (listing.c). The file's validators and the request's
+ * conditions become a status (condition.c, range.c), and all that becomes an answer (answer.c,
+ * parts.c). task.c ties it to responses, the loop and the pool. What the API offers is a file
+ * (file.c), or those beneath a directory (files.c). Internal.
  */
 #ifndef RONDO__FILES_H
 #define RONDO__FILES_H
@@ -12,6 +14,7 @@
 
 #include "http/chars.h"
 #include "http/date.h"
+#include "http/encoding/accept.h"
 #include "loop/assert.h"
 
 #include <sys/stat.h>
@@ -55,9 +58,21 @@ typedef enum rondo__range {
     RONDO__RANGE_UNSATISFIABLE /* 416 */
 } rondo__range;
 
-/* What a Range field asks of a file of that size. Sets the outputs for RONDO__RANGE_PART only. */
-rondo__range rondo__http_range(rondo_slice field, uint64_t size, uint64_t *ret_offset,
-                               uint64_t *ret_len);
+/* How many ranges a field may ask for; with more, the whole file is sent. */
+#define RONDO__RANGES_MOST 16
+
+typedef struct rondo__part {
+    uint64_t offset, len; /* len is not 0 */
+} rondo__part;
+
+/* No two of them overlap or touch; in the order in which they were asked for. */
+typedef struct rondo__parts {
+    unsigned count;
+    rondo__part at[RONDO__RANGES_MOST];
+} rondo__parts;
+
+/* What a Range field asks of a file of that size. Sets the parts for RONDO__RANGE_PART only. */
+rondo__range rondo__http_range(rondo_slice field, uint64_t size, rondo__parts *ret_parts);
 
 /* ---- condition.c ---- */
 
@@ -91,7 +106,7 @@ void rondo__conditions_field(rondo__conditions *conditions, rondo_slice name, ro
 int rondo__conditions_status(const rondo__conditions *conditions);
 /* The range to send, If-Range considered. For GET only (section 14.2). */
 rondo__range rondo__conditions_range(const rondo__conditions *conditions, uint64_t size,
-                                     uint64_t *ret_offset, uint64_t *ret_len);
+                                     rondo__parts *ret_parts);
 
 /* ---- open.c ---- */
 
@@ -110,28 +125,115 @@ int rondo__files_open(int root, const char *path, rondo__files_how how, struct s
 rondo__files_how rondo__files_best_way(int root);
 bool rondo__files_can_try_cached(int root);
 
-/* ---- files.c, answer.c ---- */
+/* ---- what is looked for, and how it is told ---- */
+
+/* The texts of a task, all of which may be NULL but the path. */
+enum {
+    RONDO__FILE_PATH, /* relative to the root; "" or with a slash at its end: a directory */
+    RONDO__FILE_INDEX,
+    RONDO__FILE_FALLBACK,
+    RONDO__FILE_TYPE,
+    RONDO__FILE_DISPOSITION,
+    RONDO__FILE_CACHE_CONTROL,
+    RONDO__FILE_TEXTS
+};
+
+typedef struct rondo__file_task {
+    int root;             /* the directory */
+    rondo__files_how how; /* on a worker */
+    bool try_cached;      /* on the loop's thread before */
+    bool find_how;        /* `how` is not known yet */
+    bool precompressed, listing;
+    bool redirects; /* a directory without its slash is redirected to, else not found */
+    uint8_t coding_count;
+    rondo__coding codings[RONDO__CODINGS]; /* those that the client wants, the best first */
+    int64_t settle_ns;
+    rondo_http_files *files; /* NULL: the directory is the caller's */
+    const char *text[RONDO__FILE_TEXTS];
+} rondo__file_task;
+
+/* Longer than the grain of any file system's clock in use (FAT's is 2 s). */
+#define RONDO__SETTLE_NS INT64_C(2000000000)
+
+/* Answers with what the task finds, now or from a worker: ends the response. */
+void rondo__file_task_run(rondo__file_task *task, rondo_http_response *response);
+/* Which precompressed files the client of the request would take. */
+void rondo__file_task_negotiate(rondo__file_task *task, const rondo_http_request *request);
+
+/* ---- find.c ---- */
+
+typedef struct rondo__found {
+    int fd; /* or an error */
+    struct stat st;
+    rondo__coding coding;
+    const char *name; /* what the type is told by; lives as long as the task */
+    char *page;       /* a list of files in place of one; with fd RONDO_EISDIR */
+    size_t page_len;
+} rondo__found;
+
+/* Any thread. With RONDO__FILES_CACHED ret_found->fd is RONDO_EAGAIN when only a worker can tell. */
+void rondo__files_find(const rondo__file_task *task, rondo__files_how how, rondo__found *ret_found);
+/* Gives back what was found and is not wanted. */
+void rondo__found_drop(rondo__found *found);
+
+/* ---- listing.c ---- */
+
+/* A page that lists what is in the directory, which is closed. path is for its title. 0 or an error;
+ * the page is the caller's to free. On a worker. */
+int rondo__files_list(int directory, const char *path, char **ret_page, size_t *ret_len);
+
+/* ---- answer.c ---- */
+
+/* Answers with an open file, which it takes over; status 304 and the like if the request says so. */
+void rondo__files_answer(const rondo__file_task *task, rondo_http_response *response,
+                         const rondo__found *found);
+/* Answers with the page of a directory, and frees it. */
+void rondo__files_answer_page(rondo_http_response *response, rondo__found *found);
+/* Answers with what a negative RONDO_E* of path.c or open.c means. path: "" or ends in a
+ * slash when a directory was asked for, NULL when it could not be told. */
+void rondo__files_refuse(rondo_http_response *response, bool redirects, const char *path,
+                         int error);
+/* An answer that is its status and one line of text. */
+void rondo__files_reply(rondo_http_response *response, int status);
+/* Whether the request reads: GET or HEAD. */
+bool rondo__files_reads(const rondo_http_request *request);
+/* Ends a response that could not be answered: the connection is cut off. */
+void rondo__files_settle(rondo_http_response *response, int result);
+
+/* ---- parts.c ---- */
+
+/* Ends an answer with several parts of the file, as multipart/byteranges; its fields but the type are
+ * there already. The fd is closed. */
+void rondo__files_send_parts(rondo_http_response *response, const char *type,
+                             const rondo__parts *parts, int fd, uint64_t size);
+/* "bytes 0-9/100" into text of RONDO__CONTENT_RANGE_SIZE. */
+#define RONDO__CONTENT_RANGE_SIZE 80
+void rondo__content_range(char *ret_text, rondo__part part, uint64_t size);
+
+/* ---- files.c ---- */
 
 struct rondo_http_files {
     rondo_loop *loop;
     int root;
     size_t pending; /* requests that wait for a worker */
     bool freed;     /* rondo_http_files_free() was called; goes with the last pending one */
+    bool precompressed, listing;
+    char *index, *fallback, *cache_control; /* of the options; index is NULL for none */
     /* Switches, also for the tests. */
     rondo__files_how how;
     bool try_cached;
     int64_t settle_ns;
 };
 
-/* Answers with an open file, which it takes over. name is for the type. */
-void rondo__files_answer(const rondo_http_files *files, const rondo_http_request *request,
-                         rondo_http_response *response, const char *name, int fd,
-                         const struct stat *st);
-/* Answers with what a negative RONDO_E* of path.c or open.c means. path: "" or ends in a
- * slash when a directory was asked for, NULL when it could not be told. */
-void rondo__files_refuse(const rondo_http_request *request, rondo_http_response *response,
-                         const char *path, int error);
-/* An answer that is its status and one line of text. */
-void rondo__files_reply(rondo_http_response *response, int status);
+/* A request of it waits for a worker; it waits no more. */
+void rondo__files_hold(rondo_http_files *files);
+void rondo__files_release(rondo_http_files *files);
+
+/* ---- file.c ---- */
+
+/* The value of Content-Disposition that has a browser save the answer under that name: 0,
+ * RONDO_EINVAL for one with control characters or longer than 255 octets. */
+#define RONDO__DISPOSITION_SIZE 1120
+int rondo__http_attachment(const char *name, char ret_value[RONDO__DISPOSITION_SIZE]);
 
 #endif

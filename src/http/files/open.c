@@ -38,7 +38,7 @@ static int check_type(int fd, struct stat *ret_stat) {
 int rondo__files_open(int root, const char *path, rondo__files_how how, struct stat *ret_stat) {
     int fd;
 
-    RONDO_ASSERT(root >= 0 && path[0] != '/');
+    RONDO_ASSERT((root >= 0 || root == AT_FDCWD) && path[0] != '/');
     switch (how) {
     case RONDO__FILES_CACHED: fd = rondo__open_beneath_cached(root, path, OPEN_FLAGS); break;
     case RONDO__FILES_BENEATH:

@@ -269,22 +269,29 @@ int rondo_http_response_end(rondo_http_response *response) {
     return 0;
 }
 
-int rondo__http_response_file(rondo_http_response *response, int fd, uint64_t offset, uint64_t len,
-                              bool own_fd) {
+int rondo__http_response_piece(rondo_http_response *response, int fd, uint64_t offset, uint64_t len,
+                               bool own_fd) {
     RONDO__CHECK(response, &rondo__response_kind);
     rondo__http_conn *conn = response->request ? rondo__response_conn(response) : NULL;
     if (!conn || response->bodyless) {
         if (own_fd) close(fd);
-        return rondo_http_response_end(response);
+        return conn ? 1 : RONDO_ECLOSED;
     }
-    RONDO_ASSERT(response->framing == RONDO__FRAMING_LENGTH && response->left == len);
+    RONDO_ASSERT(response->framing == RONDO__FRAMING_LENGTH && response->left >= len);
     int result = rondo_write_file(conn->stream, fd, offset, len, own_fd);
-    if (result < 0) {
+    if (result < 0) return result;
+    if (result == 0) conn->flags |= RONDO__CONN_FULL;
+    response->sent += len;
+    response->left -= len;
+    return result;
+}
+
+int rondo__http_response_file(rondo_http_response *response, int fd, uint64_t offset, uint64_t len,
+                              bool own_fd) {
+    int result = rondo__http_response_piece(response, fd, offset, len, own_fd);
+    if (result < 0 && result != RONDO_ECLOSED) {
         rondo__response_break(response);
         return result;
     }
-    if (result == 0) conn->flags |= RONDO__CONN_FULL;
-    response->sent += len;
-    response->left = 0;
     return rondo_http_response_end(response);
 }

@@ -48,6 +48,10 @@ void rondo__response_plain(rondo_http_response *response, int status);
 int rondo__http_response_file(rondo_http_response *response, int fd, uint64_t offset, uint64_t len,
                               bool own_fd);
 
+/* A part of such a body, and more will follow: as rondo_http_response_write(). */
+int rondo__http_response_piece(rondo_http_response *response, int fd, uint64_t offset, uint64_t len,
+                               bool own_fd);
+
 extern const rondo__kind rondo__response_kind;
 
 /* The connection, if there still is one that takes data. Not for a response that has been ended. */

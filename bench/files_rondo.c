@@ -143,10 +143,10 @@ static void on_walked(rondo_loop *self, int64_t result, void *arg) {
     files_check("walk", result, (int64_t)count);
 }
 static void run_walk(unsigned in_flight, uint64_t n) {
-    (void)in_flight;
+    unsigned flags = in_flight > 1 ? RONDO_WALK_PARALLEL : 0;
     total = 0;
     count = n;
-    files_check("walk", rondo_fs_walk(loop, "tree", 0, 0, NULL, on_entry, on_walked, NULL), 0);
+    files_check("walk", rondo_fs_walk(loop, "tree", flags, 0, NULL, on_entry, on_walked, NULL), 0);
     rondo_loop_run(loop, RONDO_RUN_ALL);
     files_check("walk", (int64_t)total, (int64_t)n);
 }

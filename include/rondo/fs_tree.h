@@ -150,8 +150,11 @@ typedef rondo_walk_verdict (*rondo_fs_walk_cb)(rondo_loop *loop, const rondo_wal
 enum {
     RONDO_WALK_STAT = 1,    /* rondo_stat of each entry */
     RONDO_WALK_SAME_FS = 2, /* tell mount points, but don't enter them */
-    RONDO_WALK_ASK = 4 /* open no directory before the callback has said what to do with it. Slower
-                             * where directories are small: a round trip for each */
+    RONDO_WALK_ASK = 4, /* open no directory before the callback has said what to do with it. Slower
+                         * where directories are small: a round trip for each */
+    RONDO_WALK_PARALLEL = 8 /* read directories by several threads of the lane at once. A directory
+                             * is told before what is in it, and asked about as with RONDO_WALK_ASK;
+                             * no other order is promised. A synchronous walk stays as it is */
 };
 
 /* Tells of each entry beneath the directory `path` (a link to one is followed), a directory before

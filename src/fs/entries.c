@@ -13,9 +13,9 @@
 #include "loop/assert.h"
 #include "loop/retry.h"
 
-int rondo__entries_fill(rondo__entries *entries, int fd) {
+int rondo__entries_fill(rondo__entries *entries, size_t size, int fd) {
     ssize_t got;
-    RONDO__RETRY(got, getdents64(fd, entries->data, RONDO__ENTRIES_BYTES));
+    RONDO__RETRY(got, getdents64(fd, entries->data, size));
     entries->at = 0;
     entries->len = got > 0 ? (size_t)got : 0;
     if (got < 0) return errno == ENOENT ? 0 : rondo__errno(); /* removed: getdents(2) */

@@ -21,9 +21,9 @@ typedef struct rondo__entries {
     off_t position; /* in the directory, behind what was taken */
 } rondo__entries;
 
-/* Fills data, RONDO__ENTRIES_BYTES of it, from the directory. Returns 1, 0 at the end, or an error.
+/* Fills data, which has room for size bytes, from the directory. Returns 1, 0 at the end, or an error.
  * A directory that was removed is at its end. */
-int rondo__entries_fill(rondo__entries *entries, int fd);
+int rondo__entries_fill(rondo__entries *entries, size_t size, int fd);
 /* Takes the next one that is left in data, but "." and "..". False: none is left. The type may be
  * RONDO_FILE_UNKNOWN: the file system doesn't say. The name lies in data. */
 bool rondo__entries_take(rondo__entries *entries, rondo_dir_entry *ret_entry);

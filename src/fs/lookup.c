@@ -40,10 +40,12 @@ static int open_how(int directory, const char *path, int flags, uint32_t mode, u
 
 /* ---- beneath ---- */
 
-static int open_patiently(int directory, const char *path, int flags, uint32_t mode) {
+static int open_patiently(int directory, const char *path, int flags, uint32_t mode,
+                          uint64_t resolve) {
     int fd = RONDO_EAGAIN;
     for (int i = 0; i < RETRIES && (fd == RONDO_EAGAIN || fd == RONDO_EINTR); i++)
-        fd = open_how(directory, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+        fd = open_how(directory, path, flags, mode,
+                      resolve | RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
     return fd;
 }
 
@@ -100,12 +102,24 @@ static int open_walking(int root, const char *path, int flags, uint32_t mode) {
 
 int rondo__open_beneath(int directory, const char *path, int flags, uint32_t mode,
                         rondo__beneath how) {
-    return how == RONDO__BENEATH_KERNEL ? open_patiently(directory, path, flags, mode)
+    return how == RONDO__BENEATH_KERNEL ? open_patiently(directory, path, flags, mode, 0)
                                         : open_walking(directory, path, flags, mode);
 }
 
+int rondo__open_beneath_plain(int directory, const char *path, int flags) {
+    static atomic_bool missing; /* asked once */
+    int fd = RONDO_ENOSYS;
+    if (!atomic_load_explicit(&missing, memory_order_relaxed)) {
+        fd = open_patiently(directory, path, flags, 0, RESOLVE_NO_SYMLINKS);
+        if (fd == RONDO_ENOSYS || fd == RONDO_EPERM) atomic_store(&missing, true);
+    }
+    bool other_way =
+        fd == RONDO_ENOSYS || fd == RONDO_EPERM || fd == RONDO_ENAMETOOLONG || fd == RONDO_EAGAIN;
+    return other_way ? open_walking(directory, path, flags, 0) : fd;
+}
+
 rondo__beneath rondo__beneath_best(int directory) {
-    int fd = open_patiently(directory, ".", O_PATH, 0);
+    int fd = open_patiently(directory, ".", O_PATH, 0, 0);
     /* RONDO_EPERM: a sandbox that does not know the call. */
     if (fd == RONDO_ENOSYS || fd == RONDO_EPERM) return RONDO__BENEATH_WALK;
     if (fd >= 0) close(fd);

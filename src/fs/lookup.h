@@ -18,6 +18,9 @@ typedef enum rondo__beneath {
  * Returns the fd, or a negative RONDO_E*: RONDO_EXDEV for what leads out. */
 int rondo__open_beneath(int directory, const char *path, int flags, uint32_t mode,
                         rondo__beneath how);
+/* The same for a path that came from reading directories: no link in it is followed, and it may be
+ * longer than PATH_MAX. RONDO_ELOOP or RONDO_ENOTDIR for a link, as the system has it. */
+int rondo__open_beneath_plain(int directory, const char *path, int flags);
 /* The best way that this kernel or sandbox has. May wait for the disk. */
 rondo__beneath rondo__beneath_best(int directory);
 /* The same, but RONDO_EAGAIN for whatever the kernel's caches can't answer: only a worker can tell.

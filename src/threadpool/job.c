@@ -83,12 +83,15 @@ static int asked(const rondo_job *job) {
 
 bool rondo__job_is_over(const rondo_job *job) { return asked(job) != 0; }
 
-int rondo__job_again(rondo_job *job) {
-    rondo_lane *lane = job->lane;
-    rondo__lane_check(lane, __func__);
-    RONDO_ASSERT(job->steps && job->state == RONDO__JOB_DONE);
+/* 0, or why no step may follow. */
+static int may_go_on(const rondo_job *job) {
+    RONDO_ASSERT(job->steps);
     if (rondo__pool_is_elsewhere(job->pool)) return RONDO_ENOTSUP;
-    if (!job->last && asked(job) != 0) return asked(job);
+    return job->last ? 0 : asked(job);
+}
+
+static int requeue(rondo_job *job) {
+    rondo_lane *lane = job->lane;
     rondo__worker *wake = NULL;
     pthread_mutex_lock(&lane->lock);
     bool ok = enqueue(lane, job, &wake);
@@ -98,10 +101,49 @@ int rondo__job_again(rondo_job *job) {
     }
     pthread_mutex_unlock(&lane->lock);
     rondo__worker_signal(wake);
-    if (!ok) return RONDO_EAGAIN;
+    return ok ? 0 : RONDO_EAGAIN;
+}
+
+int rondo__job_again(rondo_job *job) {
+    rondo__lane_check(job->lane, __func__);
+    RONDO_ASSERT(job->state == RONDO__JOB_DONE);
+    int error = may_go_on(job);
+    if (error == 0) error = requeue(job);
+    if (error < 0) return error;
     if (!job->weak) rondo__loop_hold(job->loop);
     job->pool->delivering = NULL; /* its extras go on with it */
     return 0;
+}
+
+int rondo__job_park(rondo_job *job) {
+    rondo__lane_check(job->lane, __func__);
+    RONDO_ASSERT(job->state == RONDO__JOB_DONE);
+    int error = may_go_on(job);
+    if (error < 0) return error;
+    job->state = RONDO__JOB_PARKED;
+    job->result = RONDO_ECANCELED;
+    rondo__list_push_back(&job->pool->parked, &job->link);
+    if (!job->weak) rondo__loop_hold(job->loop);
+    job->pool->delivering = NULL;
+    return 0;
+}
+
+static void unpark(rondo_job *job) {
+    rondo__list_remove(&job->link);
+    job->state = RONDO__JOB_DONE;
+}
+
+void rondo__job_unpark(rondo_job *job) {
+    RONDO_ASSERT(job->state == RONDO__JOB_PARKED);
+    unpark(job);
+    int error = may_go_on(job);
+    if (error == 0) error = requeue(job);
+    if (error == 0) return;
+    rondo__list jobs;
+    rondo__list_init(&jobs);
+    job->result = error;
+    rondo__list_push_back(&jobs, &job->link);
+    rondo__pool_push_ready(job->pool, &jobs);
 }
 
 int rondo_job_set_priority(rondo_job *job, rondo_priority priority) {
@@ -171,6 +213,12 @@ static int end_locked(rondo_lane *lane, rondo_job *job, int code, bool lose, ron
         job->state = RONDO__JOB_DONE;
         job->result = code;
         lane->done++;
+        rondo__list_push_back(ended, &job->link);
+        return 0;
+    case RONDO__JOB_PARKED:
+        unpark(job);
+        ask(job, code);
+        job->result = code;
         rondo__list_push_back(ended, &job->link);
         return 0;
     case RONDO__JOB_RUNNING:

@@ -27,6 +27,7 @@ enum {
     RONDO__JOB_NEW,
     RONDO__JOB_QUEUED,
     RONDO__JOB_RUNNING,
+    RONDO__JOB_PARKED,    /* between two steps, in nobody's queue */
     RONDO__JOB_ABANDONED, /* a thread runs it, and nobody waits for it */
     RONDO__JOB_DONE
 };
@@ -103,6 +104,15 @@ int rondo__job_again(rondo_job *job);
 /* Whether rondo__job_again() would say that it was asked to end: nothing more of it is for the user.
  * Loop thread only, between two steps. */
 bool rondo__job_is_over(const rondo_job *job);
+/* In place of it: the job waits in no queue, with the loop held, until rondo__job_unpark() queues it.
+ * Canceled, abandoned, out of time or closed with the loop meanwhile, it comes to deliver() like one
+ * that is queued, and is not parked any more. Returns 0, or why it has ended, as above. */
+int rondo__job_park(rondo_job *job);
+/* Queues a parked one. If it can't, deliver() will hear why. */
+void rondo__job_unpark(rondo_job *job);
+static inline bool rondo__job_is_parked(const rondo_job *job) {
+    return job->state == RONDO__JOB_PARKED; /* which only the loop thread changes */
+}
 /* Delivers a job that was done without a worker, in the next pending phase. Its request came from
  * rondo__request_new(). */
 void rondo__job_complete(rondo_loop *loop, rondo_job *job, int64_t result);

@@ -200,6 +200,14 @@ static void drop_jobs(rondo__pool *pool, rondo__list *jobs) {
     }
 }
 
+/* They end with what they were parked with: RONDO_ECANCELED. */
+static void take_parked(rondo__pool *pool, rondo__list *ret_jobs) {
+    for (rondo__list *link; (link = rondo__list_pop_front(&pool->parked));) {
+        RONDO__OF(link, rondo_job, link)->state = RONDO__JOB_DONE;
+        rondo__list_push_back(ret_jobs, link);
+    }
+}
+
 static void on_close_all(rondo_loop *loop, rondo__at_free *hook) {
     rondo__pool *pool = RONDO__OF(hook, rondo__pool, at_close_all);
     rondo__list jobs;
@@ -207,6 +215,7 @@ static void on_close_all(rondo_loop *loop, rondo__at_free *hook) {
     if (rondo__pool_is_elsewhere(pool)) return;
     pool->era++;
     rondo__list_init(&jobs);
+    take_parked(pool, &jobs);
     for (rondo_lane *lane = NULL; (lane = rondo__crew_next(pool->crew, lane));)
         rondo__lane_take_queued(lane, pool, false, &jobs);
     rondo__pool_push_ready(pool, &jobs);
@@ -233,6 +242,7 @@ static void on_loop_free(rondo_loop *loop, rondo__at_free *hook) {
      * at is in pieces. Nothing of it can be given back. */
     if (rondo__pool_is_elsewhere(pool)) return;
     rondo__list_init(&jobs);
+    take_parked(pool, &jobs);
     /* First, or a worker whose job ends in a hurry takes the next. */
     for (rondo_lane *lane = NULL; (lane = rondo__crew_next(pool->crew, lane));)
         rondo__lane_take_queued(lane, pool, true, &jobs);
@@ -260,6 +270,7 @@ rondo__pool *rondo__pool_new(rondo_loop *loop, rondo__crew *crew) {
     if (crew) rondo__crew_join(crew);
     pool->loop = loop;
     rondo__list_init(&pool->ready);
+    rondo__list_init(&pool->parked);
     rondo__list_init(&pool->reports);
     rondo__task_init(&pool->more, on_pending);
     rondo__source_add(loop, &pool->source, on_done);

@@ -48,6 +48,7 @@ typedef struct rondo__pool {
     /* Completions. */
     _Atomic(rondo_job *) done; /* from workers, newest first */
     rondo__list ready;         /* for the pending phase, oldest first; loop thread */
+    rondo__list parked;        /* jobs between two steps; loop thread */
     rondo__list reports;       /* rondo__extras with news; guarded by crew->reports_lock */
     rondo__source source;      /* takes `done` and `reports` */
     rondo__task more;          /* delivers `ready` */

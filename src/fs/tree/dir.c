@@ -146,7 +146,7 @@ static int64_t step_read(rondo__steps *steps) {
     reading *r = (reading *)steps;
     rondo_dir_entry entry;
     while (!rondo__entries_take(&r->dir->entries, &entry)) {
-        int got = rondo__entries_fill(&r->dir->entries, r->dir->fd);
+        int got = rondo__entries_fill(&r->dir->entries, RONDO__ENTRIES_BYTES, r->dir->fd);
         if (got < 0) return got;
         if (got == 0) {
             r->block = rondo__alloc(sizeof *r->block); /* an empty one */

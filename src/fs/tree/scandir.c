@@ -76,7 +76,7 @@ static int begin(scan *s) {
 static int add_next(scan *s) {
     rondo_dir_entry entry;
     while (!rondo__entries_take(&s->entries, &entry)) {
-        int got = rondo__entries_fill(&s->entries, s->fd);
+        int got = rondo__entries_fill(&s->entries, RONDO__ENTRIES_BYTES, s->fd);
         if (got <= 0) return got;
     }
     int error = rondo__entries_type(s->fd, &entry);

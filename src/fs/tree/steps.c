@@ -88,7 +88,7 @@ static void conclude(rondo_loop *loop, request *r) {
 static void undo(rondo_loop *loop, request *r, int64_t result) {
     r->steps->result = result;
     r->job.last = true;
-    if (rondo__job_again(&r->job) == 0) return;
+    if (r->steps->kind->end && rondo__job_again(&r->job) == 0) return;
     finish(r->steps, result);
     conclude(loop, r);
 }
@@ -98,7 +98,8 @@ static void deliver(rondo_loop *loop, rondo_job *job, int64_t result) {
     rondo__steps *steps = r->steps;
     if (result == RONDO__MORE) {
         if (steps->kind->tell) steps->kind->tell(loop, steps, r->cb, r->arg);
-        int error = rondo__job_again(job);
+        bool waits = steps->kind->waits && steps->kind->waits(steps);
+        int error = waits ? rondo__job_park(job) : rondo__job_again(job);
         if (error == 0) return;
         result = error;
     }

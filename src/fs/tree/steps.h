@@ -40,6 +40,9 @@ typedef struct rondo__steps_kind {
     /* On the loop thread, after each step but the last: tells the user what it brought.
      * Synchronously on that thread, with loop NULL. NULL: nothing. */
     void (*tell)(rondo_loop *loop, rondo__steps *steps, rondo__fn cb, void *arg);
+    /* On the loop thread, after tell(): whether the next step must wait until somebody calls
+     * rondo__job_unpark(). NULL: never. */
+    bool (*waits)(const rondo__steps *steps);
     bool borrows; /* steps use memory of the caller's */
 } rondo__steps_kind;
 

@@ -6,7 +6,7 @@
  * step is queued, so that a slow callback is never overrun. The batch may have gone ahead of a
  * callback that says SKIP: what it has of that directory is not told, and the next step begins by
  * leaving it. With RONDO_WALK_ASK a batch ends with each directory instead, and the next step
- * enters it, or doesn't.
+ * enters it, or doesn't. RONDO_WALK_PARALLEL is another matter: walk_parallel.c.
  */
 #define _GNU_SOURCE
 #include <rondo/fs_tree.h>
@@ -16,23 +16,15 @@
 #include <string.h>
 
 #include "fs/stat.h"
+#include "fs/tree/found.h"
 #include "fs/tree/steps.h"
+#include "fs/tree/walk.h"
 #include "fs/tree/walker.h"
 #include "loop/assert.h"
 #include "loop/memory.h"
 
 /* A batch ends at the first of these. Paths in a deep tree can be megabytes each. */
 enum { BATCH_ENTRIES = 256, BATCH_BYTES = 256 * 1024 };
-
-typedef struct item {
-    size_t path_at, path_len, name_at; /* in text */
-    unsigned depth;
-    rondo_file_type type;
-    int error;
-    bool again; /* told before: a directory that can't be read */
-    bool has_stat;
-    rondo_stat stat;
-} item;
 
 typedef struct walk {
     rondo__steps steps;
@@ -41,11 +33,7 @@ typedef struct walk {
     int failure; /* at the end: what led to it, or 0 */
     unsigned flags, max_depth;
     rondo_fs_walk_cb on_entry;
-    /* The batch. */
-    item *items;
-    size_t count;
-    char *text;
-    size_t text_len, text_room;
+    rondo__found batch;
     /* What the callback said. */
     bool stopped;
     size_t skip_depth; /* of the directory whose contents are not told; 0: none */
@@ -56,47 +44,16 @@ RONDO__STEPS_FIT(walk);
 
 /* ---- gathering ---- */
 
-/* Appends a NUL too. */
-static int add_text(walk *w, const char *text, size_t len) {
-    size_t need = w->text_len + len + 1;
-    if (need > w->text_room) {
-        char *more = rondo__realloc(w->text, 2 * need);
-        if (!more) return RONDO_ENOMEM;
-        w->text = more;
-        w->text_room = 2 * need;
-    }
-    memcpy(w->text + w->text_len, text, len);
-    w->text_len += len;
-    w->text[w->text_len] = '\0';
-    return 0;
-}
-
 /* A name in the directory on top. On failure nothing is added. */
-static int add(walk *w, const char *name, item new_item) {
+static int add(walk *w, const char *name, rondo__item item, const rondo_stat *stat) {
     const rondo__ladder *ladder = &w->walker.ladder;
-    size_t text_len = w->text_len;
-    int error = 0;
-    new_item.path_at = w->text_len;
-    if (ladder->path_len > 0) {
-        error = add_text(w, ladder->path, ladder->path_len);
-        if (error == 0) error = add_text(w, "/", 1);
-    }
-    new_item.name_at = w->text_len;
-    if (error == 0) error = add_text(w, name, strlen(name));
-    if (error < 0) {
-        w->text_len = text_len;
-        return error;
-    }
-    new_item.path_len = w->text_len - new_item.path_at;
-    new_item.depth = (unsigned)rondo__ladder_depth(ladder) + 1;
-    w->text_len++; /* the NUL stays */
-    w->items[w->count++] = new_item;
-    return 0;
+    item.depth = (unsigned)rondo__ladder_depth(ladder) + 1;
+    return rondo__found_add(&w->batch, ladder->path, ladder->path_len, name, item, stat);
 }
 
 static bool is_full(const walk *w) {
-    return w->count >= BATCH_ENTRIES - 1 ||
-           w->text_len >= BATCH_BYTES; /* one more may come: again */
+    return w->batch.count >= BATCH_ENTRIES - 1 || /* one more may come: again */
+           w->batch.text_len >= BATCH_BYTES;
 }
 
 /* Enters the walker's entry. What only says that the directory has gone is no error. */
@@ -104,8 +61,8 @@ static int enter(walk *w) {
     int error = rondo__walker_enter(&w->walker);
     if (error == RONDO_ENOENT || error == RONDO_ENOTDIR) return 0;
     if (error < 0) {
-        item failed = {.type = RONDO_FILE_DIRECTORY, .error = error, .again = true};
-        return add(w, w->walker.entry.name, failed);
+        rondo__item failed = {.type = RONDO_FILE_DIRECTORY, .error = error, .again = true};
+        return add(w, w->walker.entry.name, failed, NULL);
     }
     const rondo__ladder *ladder = &w->walker.ladder;
     if (!(w->flags & RONDO_WALK_SAME_FS)) return 0;
@@ -121,14 +78,15 @@ static bool may_enter(const walk *w) {
 
 static int gather_entry(walk *w) {
     rondo_dir_entry entry = w->walker.entry;
-    item found = {.type = entry.type};
-    if (w->flags & RONDO_WALK_STAT) {
+    rondo__item found = {.type = entry.type};
+    rondo_stat stat;
+    bool wants_stat = w->flags & RONDO_WALK_STAT;
+    if (wants_stat) {
         int fd = rondo__ladder_fd(&w->walker.ladder);
-        found.error = rondo__fs_statx(fd, entry.name, AT_SYMLINK_NOFOLLOW, &found.stat);
+        found.error = rondo__fs_statx(fd, entry.name, AT_SYMLINK_NOFOLLOW, &stat);
         if (found.error == RONDO_ENOENT) return 0;
-        found.has_stat = found.error == 0;
     }
-    int error = add(w, entry.name, found);
+    int error = add(w, entry.name, found, wants_stat && found.error == 0 ? &stat : NULL);
     if (error < 0 || entry.type != RONDO_FILE_DIRECTORY || !may_enter(w)) return error;
     w->asked = w->flags & RONDO_WALK_ASK;
     return w->asked ? 0 : enter(w);
@@ -141,8 +99,8 @@ static int leave(walk *w, int error) {
     int levels = rondo__walker_leave(&w->walker);
     if (levels < 0) return levels;
     if (error == 0 || levels > 1) return 0;
-    item failed = {.type = RONDO_FILE_DIRECTORY, .error = error, .again = true};
-    return add(w, name, failed);
+    rondo__item failed = {.type = RONDO_FILE_DIRECTORY, .error = error, .again = true};
+    return add(w, name, failed, NULL);
 }
 
 /* ---- steps ---- */
@@ -153,8 +111,7 @@ static int begin(walk *w) {
     if (fd < 0) return fd;
     int error = rondo__walker_init(&w->walker, fd);
     if (error < 0) return error;
-    w->items = rondo__alloc(BATCH_ENTRIES * sizeof *w->items);
-    return w->items ? 0 : RONDO_ENOMEM;
+    return rondo__found_init(&w->batch, BATCH_ENTRIES, w->flags & RONDO_WALK_STAT);
 }
 
 /* Does what the callback said about what was told. */
@@ -197,7 +154,7 @@ static int64_t step(rondo__steps *steps) {
         if (result == RONDO__MORE) return result;
         w->at_end = true;
         w->failure = (int)result;
-        if (w->count > 0) return RONDO__MORE; /* the last batch is told first */
+        if (w->batch.count > 0) return RONDO__MORE; /* the last batch is told first */
     }
     return w->failure < 0 ? w->failure : (int64_t)steps->done;
 }
@@ -206,59 +163,28 @@ static void end(rondo__steps *steps) { rondo__walker_fini(&((walk *)steps)->walk
 
 static void free_walk(rondo__steps *steps) {
     walk *w = (walk *)steps;
-    rondo__free(w->items);
-    rondo__free(w->text);
+    rondo__found_fini(&w->batch);
     rondo__free(w);
 }
 
 /* ---- telling ---- */
 
-typedef struct told {
-    const rondo_walk_entry *entry;
-    rondo_walk_verdict verdict;
-} told;
-
-static void entry_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
-                        void *arg) {
-    told *what = payload;
-    (void)handle;
-    what->verdict = ((rondo_fs_walk_cb)fn)(loop, what->entry, arg);
-}
-static const rondo__event entry_event = {"fs.walk.entry", entry_thunk};
-
-static rondo_walk_verdict tell_one(rondo_loop *loop, const walk *w, const item *i, void *arg) {
-    rondo_walk_entry entry = {.path = w->text + i->path_at,
-                              .path_len = i->path_len,
-                              .name = w->text + i->name_at,
-                              .depth = i->depth,
-                              .type = i->type,
-                              .stat = i->has_stat ? &i->stat : NULL,
-                              .error = i->error};
-    told what = {&entry, RONDO_WALK_ON};
-    if (loop) {
-        rondo__door(loop, NULL, &entry_event, RONDO__FN(w->on_entry), &what, arg);
-    } else {
-        entry_thunk(RONDO__FN(w->on_entry), NULL, NULL, &what, arg);
-    }
-    return what.verdict;
-}
-
 static void tell(rondo_loop *loop, rondo__steps *steps, rondo__fn cb, void *arg) {
     walk *w = (walk *)steps;
     (void)cb;
-    for (size_t i = 0; i < w->count && !w->stopped; i++) {
+    for (size_t i = 0; i < w->batch.count && !w->stopped; i++) {
         if (steps->job && rondo__job_is_over(steps->job)) break; /* canceled by the callback */
-        const item *next = &w->items[i];
+        const rondo__item *next = &w->batch.items[i];
         bool inside = next->depth > w->skip_depth || (next->again && next->depth == w->skip_depth);
         if (w->skip_depth > 0 && inside) continue;
         w->skip_depth = 0;
         steps->done++;
-        rondo_walk_verdict verdict = tell_one(loop, w, next, arg);
+        rondo_walk_verdict verdict = rondo__found_tell(loop, &w->batch, i, w->on_entry, arg);
         w->stopped = verdict == RONDO_WALK_STOP;
         if (verdict == RONDO_WALK_SKIP && next->type == RONDO_FILE_DIRECTORY)
             w->skip_depth = next->depth;
     }
-    w->count = w->text_len = 0;
+    rondo__found_clear(&w->batch);
 }
 
 static void done_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
@@ -285,15 +211,18 @@ static walk *make(const char *path, unsigned flags, unsigned max_depth, rondo_fs
 }
 
 static bool is_valid(const char *path, unsigned flags, rondo_fs_walk_cb on_entry) {
-    const unsigned all = RONDO_WALK_STAT | RONDO_WALK_SAME_FS | RONDO_WALK_ASK;
+    const unsigned all =
+        RONDO_WALK_STAT | RONDO_WALK_SAME_FS | RONDO_WALK_ASK | RONDO_WALK_PARALLEL;
     return path && on_entry && !(flags & ~all);
 }
 
 int rondo_fs_walk(rondo_loop *loop, const char *path, unsigned flags, unsigned max_depth,
                   rondo_job **ret_job, rondo_fs_walk_cb on_entry, rondo_fs_cb done, void *arg) {
     if (!done || !is_valid(path, flags, on_entry)) return RONDO_EINVAL;
-    walk *w = make(path, flags, max_depth, on_entry);
-    return rondo__steps_start(loop, (rondo__steps *)w, ret_job, RONDO__FN(done), arg);
+    rondo__steps *steps = flags & RONDO_WALK_PARALLEL
+                              ? rondo__walk_parallel(path, flags, max_depth, on_entry, arg)
+                              : (rondo__steps *)make(path, flags, max_depth, on_entry);
+    return rondo__steps_start(loop, steps, ret_job, RONDO__FN(done), arg);
 }
 
 int64_t rondo_fs_walk_sync(const char *path, unsigned flags, unsigned max_depth,

@@ -80,7 +80,7 @@ static int fill(rondo__walker *walker, rondo__level *level) {
         rung->reopened = false;
         walker->now_depth = depth;
     }
-    return rondo__entries_fill(&walker->now, rung->fd);
+    return rondo__entries_fill(&walker->now, RONDO__ENTRIES_BYTES, rung->fd);
 }
 
 static bool take(rondo__walker *walker, rondo__level *level) {

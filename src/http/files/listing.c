@@ -78,7 +78,7 @@ static int read_directory(listing *list) {
     int result = entries.data ? 1 : RONDO_ENOMEM;
 
     while (result > 0 && !list->more) {
-        result = rondo__entries_fill(&entries, list->fd);
+        result = rondo__entries_fill(&entries, RONDO__ENTRIES_BYTES, list->fd);
         if (result <= 0) break;
         int taken = take_entries(list, &entries);
         if (taken < 0) result = taken;

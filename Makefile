@@ -247,7 +247,7 @@ TEST_ENV = BUILD='$(abspath $(B))' VARIANT='$(VARIANT)' CC='$(CC)' LIBS='$(LIBS)
            CFLAGS='-std=gnu11 $(CFLAGS) $(VARIANT_FLAGS) -pthread $(WARNINGS)'
 
 .PHONY: test
-test: deps all examples $(TESTS) ## Build everything and run every test; T=word runs the ones so named
+test: deps all examples $(TESTS) ## Build everything and run every test; T='words' runs those named so
 	@$(TEST_ENV) test/run $(if $(T),-k '$(T)') $(TESTS) $(TEST_SCRIPTS)
 
 .PHONY: test-asan test-tsan test-valgrind

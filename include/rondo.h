@@ -23,6 +23,7 @@
 #include <rondo/http_files.h>
 #include <rondo/http_request.h>
 #include <rondo/http_response.h>
+#include <rondo/http_router.h>
 #include <rondo/http_server.h>
 #include <rondo/loop.h>
 #include <rondo/memory.h>

@@ -296,3 +296,58 @@ TEST(cached_way_does_not_leave_the_file_system) {
     CHECK_INT(fd, RONDO_EAGAIN);
     close(root);
 }
+
+/* ---- files that are mounted under a prefix ---- */
+
+static rondo_http_router *mounted_at;
+
+static void serve_mounted(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    site *s = arg;
+    if (!mounted_at) {
+        mounted_at = rondo_http_router_new();
+        CHECK_INT(rondo_http_router_mount(mounted_at, "/s/:x/", rondo_http_files_serve, s->files),
+                  0);
+    }
+    rondo_http_router_serve(request, response, mounted_at);
+}
+
+static void beneath_a_prefix(site *s) {
+    check_body(s, "/s/1/a.txt", NULL, 200, "0123456789");
+    check_body(s, "/s/1/?q=/../..", NULL, 200, "<h1>index</h1>\n");
+    check_body(s, "http://localhost/s/1/dir/", NULL, 200, "dir index\n");
+    check_status(s, "GET", "/s/1", NULL, 308);
+    check_status(s, "GET", "/a.txt", NULL, 404);
+    check_status(s, "POST", "/s/1/a.txt", NULL, 405);
+    static const char *const hostile[] = {
+        "/s/1/../a.txt",
+        "/s/1/../../secret.txt",
+        "/s/1/%2e%2e/secret.txt",
+        "/s/1/..%2fsecret.txt",
+        "/s/1//secret.txt",
+        "/s/1/.hidden",
+        "/s/1/%2e%2e%2fsecret.txt",
+        "/s/1/dir/../../secret.txt",
+    };
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        answer got = ask(s, "GET", hostile[i], NULL);
+        CHECK(got.status == 400 || got.status == 404);
+        CHECK(strstr(got.body, SECRET) == NULL);
+        answer_free(&got);
+    }
+    answer got = ask(s, "GET", "/s/1/dir?a", NULL);
+    CHECK_INT(got.status, 301);
+    CHECK_STR(field(&got, "Location"), "./dir/?a");
+    answer_free(&got);
+}
+TEST(files_under_a_prefix_are_no_less_safe) {
+    site s;
+
+    site_make(&s);
+    s.on_request = serve_mounted;
+    for (int way = 0; way < SITE_WAYS; way++) {
+        site_serve(&s, way, beneath_a_prefix);
+        rondo_http_router_free(mounted_at);
+        mounted_at = NULL;
+    }
+    site_remove(&s);
+}

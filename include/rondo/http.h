@@ -8,6 +8,7 @@
 #include <rondo/http_files.h>
 #include <rondo/http_request.h>
 #include <rondo/http_response.h>
+#include <rondo/http_router.h>
 #include <rondo/http_server.h>
 
 #endif

@@ -37,6 +37,11 @@ RONDO_API rondo_slice rondo_http_request_upgrade(const rondo_http_request *reque
 /* The peer's address, as rondo_stream_peer(). */
 RONDO_API int rondo_http_request_peer(const rondo_http_request *request, char *text, size_t size);
 
+/* One pointer of the user's per request; NULL at first. Rondo never looks at it. What has to be freed
+ * is, in the response's `close`. */
+RONDO_API void rondo_http_request_set_data(rondo_http_request *request, void *data);
+RONDO_API void *rondo_http_request_data(const rondo_http_request *request);
+
 /* The body, piece by piece, and its end (which comes also when there is no body). Set inside the
  * request callback. A body that nobody wants is read and dropped, up to its limit; so is what is
  * left of it once the response has been ended: neither is called any more then. `Expect:

@@ -42,6 +42,7 @@ static bool out_is_inline(const rondo_http_request *request) {
 }
 
 static void free_parts(rondo_http_request *request) {
+    if (request->flags & RONDO__REQUEST_ROUTED) rondo__route_fini(&request->route);
     if (request->head != request->arena) rondo__free(request->head);
     if (request->out && !out_is_inline(request)) rondo__free(request->out);
 }
@@ -53,7 +54,7 @@ void rondo__request_release(rondo_http_request *request, unsigned by) {
     if (by == RONDO__REQUEST_BY_CONN) request->conn = NULL;
     if (by == RONDO__REQUEST_BY_APP) request->response = NULL;
     if (request->flags & (RONDO__REQUEST_BY_CONN | RONDO__REQUEST_BY_APP)) return;
-    if (request->flags & RONDO__REQUEST_ALLOCATED) free_parts(request);
+    if (request->flags & (RONDO__REQUEST_ALLOCATED | RONDO__REQUEST_ROUTED)) free_parts(request);
     request->magic = 0;
     if (http->spare_request_count >= RONDO__SPARE_REQUESTS) {
         rondo__free(request);
@@ -105,12 +106,12 @@ int rondo__request_out(rondo_http_request *request, size_t len, char **ret_room)
 /* ---- what was asked ---- */
 
 /* A request is no handle: this is what finds the use of one that is over. */
-static void check(const rondo_http_request *request, const char *function) {
+void rondo__request_check(const rondo_http_request *request, const char *function) {
     if (!request) rondo__fatal("%s: the request is NULL", function);
     if (request->magic != RONDO__REQUEST_MAGIC)
         rondo__fatal("%s: the request was used after its response had been ended", function);
 }
-#define CHECK_REQUEST(request) check((request), __func__)
+#define CHECK_REQUEST(request) rondo__request_check((request), __func__)
 
 static rondo_slice part(const rondo_http_request *request, uint32_t offset, uint32_t len) {
     return rondo_slice_of(request->head + offset, len);
@@ -222,6 +223,16 @@ int rondo_http_request_peer(const rondo_http_request *request, char *text, size_
     CHECK_REQUEST(request);
     if (!request->conn) return RONDO_ECLOSED;
     return rondo_stream_peer(request->conn->stream, text, size);
+}
+
+void rondo_http_request_set_data(rondo_http_request *request, void *data) {
+    CHECK_REQUEST(request);
+    request->data = data;
+}
+
+void *rondo_http_request_data(const rondo_http_request *request) {
+    CHECK_REQUEST(request);
+    return request->data;
 }
 
 /* ---- its body ---- */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "http/parser.h"
+#include "http/router/state.h"
 #include "http/server/shared.h"
 #include "http/trailer_scan.h"
 
@@ -34,7 +35,8 @@ enum {
     RONDO__REQUEST_BY_APP = 1 << 9,    /* in use by the response */
     RONDO__REQUEST_COMPLETE = 1 << 10, /* the application knows that its body is */
     RONDO__REQUEST_UPGRADE = 1 << 11,  /* the client asks for another protocol */
-    RONDO__REQUEST_CONNECT = 1 << 12   /* the method is CONNECT */
+    RONDO__REQUEST_CONNECT = 1 << 12,  /* the method is CONNECT */
+    RONDO__REQUEST_ROUTED = 1 << 13    /* a router has seen it: `route` is in use */
 };
 
 #define RONDO__REQUEST_MAGIC 0x52ad4854u
@@ -72,13 +74,17 @@ struct rondo_http_request {
     void *data_arg;
     rondo_http_end_cb on_end;
     void *end_arg;
+    void *data; /* rondo_http_request_set_data() */
     /* ---- not cleared for the next one ---- */
     rondo__parser parser;
+    rondo__route_state route;
     char arena[RONDO__ARENA_BYTES];
 };
 
 /* NULL when out of memory. In use by the connection. */
 rondo_http_request *rondo__request_take(rondo__http *http, struct rondo__http_conn *conn);
+/* Aborts unless it is one that is in use. function: of the API. */
+void rondo__request_check(const rondo_http_request *request, const char *function);
 /* RONDO__REQUEST_BY_CONN or _BY_APP lets go. */
 void rondo__request_release(rondo_http_request *request, unsigned by);
 

@@ -81,11 +81,12 @@ ALL_LIB_SRCS := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 # TLS is all there, or none.c says that it isn't.
 TLS_NONE := src/net/tls/none.c
 LIB_SRCS := $(filter-out $(if $(OPENSSL_LIBS),$(TLS_NONE),$(filter-out $(TLS_NONE),$(wildcard src/net/tls/*.c))),$(ALL_LIB_SRCS))
-HTTP_SRCS := $(filter src/http/%,$(LIB_SRCS))
+HTTP_SRCS = $(filter-out $(LEFT_OUT),$(filter src/http/%,$(LIB_SRCS)))
 CMD_SRCS := $(sort $(wildcard cmd/*.c))
 HARNESS_SRCS := $(sort $(wildcard test/harness/*.c))
 ALL_TEST_SRCS := $(sort $(wildcard test/test_*.c))
-TEST_SRCS := $(filter-out $(if $(OPENSSL_LIBS),test/test_no_tls.c,test/test_tls%.c),$(ALL_TEST_SRCS))
+TEST_SRCS := $(filter-out $(if $(OPENSSL_LIBS),test/test_no_tls.c,test/test_tls%.c) \
+  $(if $(ZLIB_LIBS),test/test_no_zlib.c,test/test_http_compress.c),$(ALL_TEST_SRCS))
 EXAMPLE_SRCS := $(sort $(wildcard examples/*.c))
 BENCH_SRCS := $(sort $(wildcard bench/*.c))
 FUZZ_SRCS := $(sort $(wildcard fuzz/*.c))
@@ -93,7 +94,8 @@ HEADERS := $(sort $(wildcard include/*.h include/*/*.h))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 # What needs an optional library that is missing, and what stands in for one that is there.
-LEFT_OUT := $(if $(CARES_LIBS),src/net/dns/query_none.c,$(addprefix src/net/dns/,channel.c query.c servers.c))
+LEFT_OUT := $(if $(ZLIB_LIBS),src/http/encoding/deflate_none.c,src/http/encoding/deflate.c) \
+            $(if $(CARES_LIBS),src/net/dns/query_none.c,$(addprefix src/net/dns/,channel.c query.c servers.c))
 LIB_OBJS := $(call obj,$(filter-out $(LEFT_OUT),$(LIB_SRCS)))
 CMD_OBJS := $(call obj,$(CMD_SRCS))
 HARNESS_OBJS := $(call obj,$(HARNESS_SRCS))

@@ -29,6 +29,7 @@ llhttp_.*
 (SSL|TLS|X509|BIO|ERR|ASN1|GENERAL|OPENSSL|CRYPTO|EVP|PEM|BN|OBJ|SHA|RAND)_.*
 (OPENSSL|TLS)[a-z_]+.*
 ares_.*
+(de|in)flate[A-Za-z0-9_]*
 __errno_location
 __tls_get_addr
 __sched_cpucount

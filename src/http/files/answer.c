@@ -17,6 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Longer files are sent as they are, whoever accepts what: by sendfile(2), without a copy. */
+#define SQUEEZE_MOST ((uint64_t)16 * 1024 * 1024)
+
 #define PLAIN_TEXT "text/plain; charset=utf-8"
 
 /* An answer that could not be given must still be ended: the connection is cut off, unless the
@@ -174,10 +177,12 @@ static void send_run(rondo_http_response *response, int status, rondo__part part
         result = rondo_http_response_header(response, "Content-Range", text);
     }
     if (result == 0) result = rondo_http_response_begin(response, status, (int64_t)part.len);
-    if (result >= 0)
-        result = rondo__http_response_file(response, fd, part.offset, part.len, true);
-    else
+    if (result < 0)
         close(fd);
+    else if (response->filter) /* it has chosen to compress */
+        result = rondo__files_squeeze(response, fd, part.len);
+    else
+        result = rondo__http_response_file(response, fd, part.offset, part.len, true);
     rondo__files_settle(response, result);
 }
 
@@ -196,6 +201,7 @@ static void send_file(const rondo__file_task *task, rondo_http_response *respons
         refuse_range(response, size);
         return;
     }
+    if (range == RONDO__RANGE_PART || size > SQUEEZE_MOST) response->filter = NULL;
     bool many = range == RONDO__RANGE_PART && parts.count > 1;
     if (type == NULL) type = rondo__http_mime(found->name);
     int result = add_validators(task, response, validators);

@@ -4,7 +4,7 @@
  * path becomes an open regular file beneath a directory (open.c), perhaps another one than was named
  * (find.c), or a page that lists the directory (listing.c). The file's validators and the request's
  * conditions become a status (condition.c, range.c), and all that becomes an answer (answer.c,
- * parts.c). task.c ties it to responses, the loop and the pool. What the API offers is a file
+ * parts.c, squeeze.c). task.c ties it to responses, the loop and the pool. What the API offers is a file
  * (file.c), or those beneath a directory (files.c). Internal.
  */
 #ifndef RONDO__FILES_H
@@ -209,6 +209,12 @@ void rondo__files_send_parts(rondo_http_response *response, const char *type,
 /* "bytes 0-9/100" into text of RONDO__CONTENT_RANGE_SIZE. */
 #define RONDO__CONTENT_RANGE_SIZE 80
 void rondo__content_range(char *ret_text, rondo__part part, uint64_t size);
+
+/* ---- squeeze.c ---- */
+
+/* The body of a response whose head was begun, and whose filter compresses: octets of the file, which
+ * is taken over. Ends the response, later. 0 or an error. */
+int rondo__files_squeeze(rondo_http_response *response, int fd, uint64_t size);
 
 /* ---- files.c ---- */
 

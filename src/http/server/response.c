@@ -76,6 +76,10 @@ void rondo__response_break(rondo_http_response *response) {
 /* rondo_close() by the application. */
 static void stop(rondo_handle *handle) {
     rondo_http_response *response = response_of(handle);
+    if (RONDO__UNLIKELY(response->filter)) {
+        response->filter->drop(response);
+        response->filter = NULL;
+    }
     if (!response->request) return; /* ended: it is being closed */
     break_off(response, let_go(response));
 }
@@ -112,6 +116,7 @@ rondo_http_response *rondo__response_take(rondo_http_request *request, const cha
     memset((char *)response + sizeof response->base, 0, sizeof *response - sizeof response->base);
     response->request = request;
     response->bodyless = (request->flags & RONDO__REQUEST_HEAD) != 0;
+    response->filter = request->conn->server->filter;
     request->response = response;
     request->flags |= RONDO__REQUEST_BY_APP;
     return response;
@@ -226,6 +231,7 @@ static int write_chunk(rondo__http_conn *conn, rondo_slice data) {
 
 int rondo_http_response_write(rondo_http_response *response, rondo_slice data) {
     RONDO__CHECK(response, &rondo__response_kind);
+    if (RONDO__UNLIKELY(response->filter)) return response->filter->write(response, data);
     rondo__http_conn *conn = response->request ? rondo__response_conn(response) : NULL;
     if (!conn) return RONDO_ECLOSED;
     if (response->status == 0) return RONDO_EINVAL;
@@ -248,6 +254,7 @@ int rondo_http_response_write(rondo_http_response *response, rondo_slice data) {
 
 int rondo_http_response_end(rondo_http_response *response) {
     RONDO__CHECK(response, &rondo__response_kind);
+    if (RONDO__UNLIKELY(response->filter)) return response->filter->end(response);
     if (!response->request) return RONDO_ECLOSED;
     rondo__http_conn *conn = rondo__response_conn(response);
     if (conn && response->status == 0)

@@ -9,6 +9,7 @@
 #include <rondo/http.h>
 
 #include "http/server/connection.h"
+#include "http/server/filter.h"
 #include "loop/handle.h"
 
 /* How the octets of an answer are framed (RFC 9112 section 6). */
@@ -25,6 +26,8 @@ struct rondo_http_response {
     rondo_http_response *next;   /* in the free list */
     rondo_http_response_cb on_drain, on_aborted;
     void *drain_arg, *aborted_arg;
+    const rondo__filter *filter; /* NULL: what is written is sent */
+    void *filter_state;
     uint64_t left;   /* octets that the length promised and that were not written yet */
     uint64_t sent;   /* octets of body that were written */
     uint16_t status; /* 0 until the head was sent */

@@ -180,6 +180,8 @@ int rondo_http_response_reply(rondo_http_response *response, int status, const c
                               rondo_slice body) {
     RONDO__CHECK(response, &rondo__response_kind);
     if (!response->request) return RONDO_ECLOSED;
+    if (RONDO__UNLIKELY(response->filter))
+        return response->filter->reply(response, status, content_type, body);
     int result = check_status(response, status, body.len > 0);
     if (result == 0 && content_type)
         result = rondo__http_use_type(response->request->http, content_type);
@@ -206,6 +208,7 @@ int rondo_http_response_reply(rondo_http_response *response, int status, const c
 int rondo_http_response_begin(rondo_http_response *response, int status, int64_t length) {
     RONDO__CHECK(response, &rondo__response_kind);
     if (!response->request) return RONDO_ECLOSED;
+    if (RONDO__UNLIKELY(response->filter)) return response->filter->begin(response, status, length);
     int result = check_status(response, status, length > 0);
     if (result < 0) return result;
     if (length < -1) return RONDO_EINVAL;

@@ -8,6 +8,7 @@
 #include <rondo/error.h>
 #include <rondo/server.h>
 
+#include "http/encoding/compress.h"
 #include "http/server/connection.h"
 #include "loop/assert.h"
 #include "net/server.h"
@@ -92,6 +93,7 @@ rondo_http_server *rondo_http_server_new_at(rondo_loop *loop, const char *site) 
     rondo__task_init(&server->drain_task, on_drain_turn);
     rondo__alarm_init(&server->deadline, on_deadline);
     rondo_http_server_set_limits(server, &(rondo_http_limits){0});
+    rondo__compression_set(server, NULL);
     rondo__server_take(server->listener, &acceptor, server);
     rondo_unref(server->listener); /* whether the loop goes on is up to this handle */
     rondo_on_close(server->listener, on_listener_close, server); /* the first: can't fail */
@@ -143,6 +145,13 @@ void rondo_http_server_set_limits(rondo_http_server *server, const rondo_http_li
 #undef SET
     if (own->head_bytes < HEAD_BYTES_LEAST) own->head_bytes = HEAD_BYTES_LEAST;
     if (own->head_bytes > HEAD_BYTES_MOST) own->head_bytes = HEAD_BYTES_MOST;
+}
+
+int rondo_http_server_set_compression(rondo_http_server *server,
+                                      const rondo_http_compression *options) {
+    RONDO__CHECK(server, &kind);
+    if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
+    return rondo__compression_set(server, options);
 }
 
 void rondo_http_server_get_limits(const rondo_http_server *server, rondo_http_limits *ret_limits) {

@@ -20,6 +20,8 @@ struct rondo_http_server {
     rondo__list conns;
     size_t conn_count;
     rondo_http_limits limits;
+    const struct rondo__filter *filter; /* of its responses; NULL: none */
+    rondo_http_compression compression;
     bool connect; /* CONNECT is taken */
     /* ---- draining ---- */
     bool draining;

@@ -10,6 +10,7 @@
 
 #include "http/chars.h"
 #include "http/date.h"
+#include "http/encoding/deflate.h"
 #include "http/server/request.h"
 #include "http/server/response.h"
 #include "loop/assert.h"
@@ -26,6 +27,7 @@ static void free_shared(rondo_loop *loop, rondo__at_free *at_free) {
         http->spare_responses = response->next;
         rondo__free(response);
     }
+    rondo__deflater_free(http->deflater);
     rondo__loop_set_part(loop, RONDO__PART_HTTP, NULL);
     rondo__free(http);
 }

@@ -36,6 +36,9 @@ typedef struct rondo__http {
     char ok_head[RONDO__OK_LINE_LEN + RONDO__DATE_LINE_LEN + RONDO__TYPE_MOST + 16];
     char host[64]; /* of a Host field that was in order; see head_check.c */
     size_t host_len;
+    struct rondo__deflater *deflater; /* for answers that are compressed at once; or NULL */
+    int deflater_level;
+    unsigned deflating; /* answers that have a deflater of their own */
     rondo__at_free at_free;
 } rondo__http;
 

@@ -12,6 +12,7 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
 CFLAGS ?= -O2 -g
 VARIANT ?=
 WERROR ?=
@@ -90,6 +91,7 @@ TEST_SRCS := $(filter-out $(if $(OPENSSL_LIBS),test/test_no_tls.c,test/test_tls%
 EXAMPLE_SRCS := $(sort $(wildcard examples/*.c))
 BENCH_SRCS := $(sort $(wildcard bench/*.c))
 FUZZ_SRCS := $(sort $(wildcard fuzz/*.c))
+MANUALS := $(sort $(wildcard docs/man/*.1))
 HEADERS := $(sort $(wildcard include/*.h include/*/*.h))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -305,8 +307,9 @@ lint: ## Let cppcheck read the sources
 
 .PHONY: install uninstall
 install: all ## Install into PREFIX (/usr/local), below DESTDIR
-	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/rondo)
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/rondo $(MANDIR)/man1)
 	$(if $(COMMAND),install $(COMMAND) $(DESTDIR)$(BINDIR)/rondo)
+	install -m 644 $(MANUALS) $(DESTDIR)$(MANDIR)/man1
 	install -m 644 $(filter include/rondo/%,$(HEADERS)) $(DESTDIR)$(INCLUDEDIR)/rondo
 	install -m 644 $(filter-out include/rondo/%,$(HEADERS)) $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 $(STATIC_LIB) $(DESTDIR)$(LIBDIR)
@@ -322,6 +325,7 @@ install: all ## Install into PREFIX (/usr/local), below DESTDIR
 
 uninstall: ## Remove what install put there
 	rm -f $(DESTDIR)$(BINDIR)/rondo $(DESTDIR)$(LIBDIR)/pkgconfig/rondo.pc
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MANUALS)))
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(STATIC_LIB) $(SHARED_LIB) $(SHARED_LINKS)))
 	rm -f $(patsubst include/%,$(DESTDIR)$(INCLUDEDIR)/%,$(HEADERS))
 	rmdir $(DESTDIR)$(INCLUDEDIR)/rondo 2>/dev/null || true

@@ -18,22 +18,63 @@ int flush_stdout(void);
 
 /* serve.c: argv[0] is "serve". */
 int serve_main(int argc, char **argv);
-extern const char serve_help[];
+extern const char serve_help[]; /* serve_help.c */
 
-/* listen.c */
-typedef struct listen_options {
-    const char *host; /* NULL: not given */
-    uint16_t port;
-    bool has_port;
-    const char *path; /* of a Unix socket; NULL: not given */
-} listen_options;
-/* Where the options say, else on a socket of a service manager, else on a port of the loopback.
- * Complains unless it returns EXIT_OK. */
-int listen_somewhere(rondo_http_server *server, const listen_options *where);
+/* ---- serve_options.c ---- */
+
+/* Of each kind that may be given several times. */
+#define GIVEN_MOST 16
+
+typedef struct field_option {
+    char *name;
+    const char *value; /* behind the colon, in one piece of memory with it */
+} field_option;
+
+typedef struct serve_options {
+    const char *directory;
+    const char *hosts[GIVEN_MOST], *paths[GIVEN_MOST]; /* paths of Unix sockets */
+    uint16_t ports[GIVEN_MOST];
+    size_t host_count, path_count, port_count;
+    const char *certificate, *key; /* PEM files; NULL: no TLS */
+    field_option fields[GIVEN_MOST];
+    size_t field_count;
+    size_t max_connections;    /* 0: the library's default */
+    uint64_t drain_timeout_ms; /* 0: none */
+    bool gzip, list, spa, cors, quiet, help, show_config;
+} serve_options;
+
+/* Reads the command line. Returns EXIT_OK, or complains and returns EXIT_USAGE. */
+int parse_serve_options(int argc, char **argv, serve_options *ret);
+void free_serve_options(serve_options *options);
+/* --show-config: what it would run with. */
+int show_serve_options(const serve_options *options);
+
+/* ---- listen.c ---- */
+
+#define LISTEN_MOST 64
+
+/* The servers, one for each address, and what they have in common. */
+typedef struct listeners {
+    rondo_loop *loop;
+    rondo_tls_context *tls; /* NULL: none */
+    rondo_http_limits limits;
+    rondo_http_request_cb on_request;
+    void *arg;
+    rondo_http_server *servers[LISTEN_MOST];
+    size_t count;
+} listeners;
+
+/* Listens where the options say, else on the sockets of a service manager, else on a port of the
+ * loopback. Complains unless it returns EXIT_OK. */
+int listen_somewhere(listeners *all, const serve_options *options);
+/* What listen_somewhere() would try, when it is given no sockets; a line for each. */
+void show_addresses(const serve_options *options);
 /* Prints where it listens and, unless quiet, what else one wants to know. */
-int announce(const rondo_http_server *server, const char *directory, bool quiet);
+int announce(const listeners *all, const serve_options *options);
 
-/* access_log.c: one line on stdout for each answer that has ended. */
+/* ---- access_log.c ---- */
+
+/* One line on stdout for each answer that has ended. */
 void access_log_begin(rondo_http_request *request, rondo_http_response *response);
 /* Writes out lines that were logged; when that fails, says so once and logs no more. */
 void access_log_flush(void);

@@ -32,13 +32,16 @@ static const command commands[] = {
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
 void complain(const char *format, ...) {
+    char text[2048];
     va_list args;
 
-    fputs("rondo: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    /* What was typed, or is in a file, must not move the cursor or look like another line. */
+    for (char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f) *at = '?';
+    fprintf(stderr, "rondo: %s\n", text);
 }
 
 int flush_stdout(void) {

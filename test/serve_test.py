@@ -4,12 +4,16 @@
     test/serve_test.py [WORD...]    only the tests with a WORD in their name
 """
 
+import fcntl
+import gzip
 import html
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -28,12 +32,13 @@ BIG = 32 << 20  # more than the socket buffers of both ends hold
 class Served:
     """`rondo serve` while a with statement lasts, on a free port, with its output in a pipe."""
 
-    def __init__(self, *args, lines=3, cwd=None):
+    def __init__(self, *args, lines=3, cwd=None, scheme="http"):
         self.process = subprocess.Popen(
             [RONDO, "serve", "--port", "0", *args], cwd=cwd,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
         self.intro = [self.line() for _ in range(lines)]
-        url = re.fullmatch(r"listening on http://(.*):(\d+)/", self.intro[0])
+        url = next(filter(None, (re.fullmatch(scheme + r"://(.*):(\d+)/", line[13:])
+                                 for line in self.intro)), None)
         assert url, self.intro
         self.host, self.port = url[1].strip("[]"), int(url[2])
 
@@ -324,8 +329,7 @@ def test_unix_socket_wrong_usage(root):
     refused(2, "no path", "serve", root, "--unix", "")
     refused(2, "too long", "serve", root, "--unix", "x" * 200)
     refused(2, "--unix needs a value", "serve", root, "--unix")
-    refused(2, "only one of them", "serve", root, "--unix", "x", "--port", "80")
-    refused(2, "only one of them", "serve", root, "--host", "::1", "--unix", "x")
+    refused(2, "no more", "serve", root, *["--unix", "x"] * 17)
 
 
 ACTIVATE = """
@@ -351,6 +355,250 @@ def test_socket_activation(root):
             connection.sendall(b"GET /a.txt HTTP/1.0\r\n\r\n")
             same(parse(read_all(connection))[0], 200)
         same(stop(process), 0)
+
+
+def test_several_sockets_of_a_service_manager(root):
+    with socket.socket() as one, socket.socket() as two:
+        ports = []
+        for listener in (one, two):
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            ports.append(listener.getsockname()[1])
+        activate = ACTIVATE.replace("sys.argv[1])", "sys.argv[1].split(',')[0])").replace(
+            'os.dup2(listener.detach(), 3)',
+            'fds = [os.dup(int(fd)) for fd in sys.argv[1].split(",")]; listener.detach()\n'
+            'for i, fd in enumerate(fds): os.dup2(fd, 3 + i) if fd != 3 + i else os.set_inheritable(fd, True)'
+        ).replace('LISTEN_FDS="1", LISTEN_FDNAMES="web"', 'LISTEN_FDS="2"')
+        # Where the two are out of the way of 3 and 4.
+        high = [fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD, 20) for listener in (one, two)]
+        process = subprocess.Popen(
+            [sys.executable, "-c", activate, ",".join(map(str, high)), RONDO, "serve", "--quiet", root],
+            pass_fds=high, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for fd in high:
+            os.close(fd)
+        for port in ports:
+            same(process.stdout.readline().decode(), f"listening on http://127.0.0.1:{port}/\n")
+        for port in ports:
+            with socket.create_connection(("127.0.0.1", port), LIMIT_S) as connection:
+                connection.sendall(b"GET /a.txt HTTP/1.0\r\n\r\n")
+                same(parse(read_all(connection))[0], 200)
+        same(stop(process), 0)
+
+
+def test_several_addresses(root):
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "x.sock")
+        with Served(root, "--port", "0", "--host", "127.0.0.1", "--host=127.0.0.2", "--unix", path,
+                    lines=7) as served:
+            urls = [re.fullmatch(r"listening on http://(127\.0\.0\.[12]):(\d+)/", line)
+                    for line in served.intro[1:5]]
+            same([url[1] for url in urls], ["127.0.0.1"] * 2 + ["127.0.0.2"] * 2)
+            same(len({(url[1], url[2]) for url in urls}), 4)
+            for url in urls:
+                served.host, served.port = url[1], int(url[2])
+                same(served.get("/a.txt")[2], b"0123456789")
+            same(get_by_path(path), 200)
+            same(served.end()[0], 0)
+        same(os.listdir(directory), [])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.2", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        # One that can't be had is the end, whatever the others are.
+        refused(1, f"port {port} of 127.0.0.2 is in use", "serve", root, "--host", "127.0.0.2",
+                "--port", "0", "--port", port)
+
+
+def test_listing(root):
+    with Served(root, "--list") as served:
+        os.makedirs(os.path.join(root, "list"), exist_ok=True)
+        with open(os.path.join(root, "list", "a<b>.txt"), "w") as file:
+            file.write("x")
+        status, fields, body = served.get("/list/")
+        same((status, fields["content-type"]), (200, "text/html; charset=utf-8"))
+        assert b"a&lt;b&gt;.txt" in body and b"a<b>" not in body, body
+        same(served.get("/")[2], b"index\n")
+    with Served(root) as served:
+        same(served.get("/list/")[0], 404)
+
+
+def test_spa(root):
+    with Served(root, "--spa") as served:
+        same(served.get("/a/view/of/the/application")[2], b"index\n")
+        same(served.get("/a.txt")[2], b"0123456789")
+        same(served.get("/missing.js")[0], 404)
+
+
+def test_gzip(root):
+    with open(os.path.join(root, "page.html"), "w") as file:
+        file.write("<p>" + "page " * 500)
+    with gzip.open(os.path.join(root, "page.html.gz"), "wb") as file:
+        file.write(("<p>" + "page " * 500).encode())
+    for name in ("page.html", "page.html.gz"):
+        os.utime(os.path.join(root, name), (1600000000, 1600000000))
+    with Served(root, "--gzip") as served:
+        status, fields, body = served.get("/page.html", "Accept-Encoding: gzip")
+        same((status, fields["content-encoding"]), (200, "gzip"))
+        same(gzip.decompress(body)[:8], b"<p>page ")
+        assert "accept-encoding" in fields["vary"].lower(), fields
+        status, fields, body = served.get("/page.html")
+        assert "content-encoding" not in fields and body.startswith(b"<p>page "), fields
+    with Served(root) as served:
+        assert "content-encoding" not in served.get("/page.html", "Accept-Encoding: gzip")[1]
+
+
+def test_cors(root):
+    with Served(root, "--cors") as served:
+        status, fields, _ = served.get("/a.txt", "Origin: http://elsewhere.example")
+        same((status, fields["access-control-allow-origin"]), (200, "*"))
+        assert "Content-Range" in fields["access-control-expose-headers"]
+        status, fields, body = served.get("/a.txt", "Access-Control-Request-Method: GET",
+                                          method="OPTIONS")
+        same((status, body, fields["access-control-allow-methods"]), (204, b"", "GET, HEAD"))
+        assert "Range" in fields["access-control-allow-headers"]
+        same(served.get("/a.txt", method="OPTIONS")[0], 405)
+        same(served.get("/nothing")[1]["access-control-allow-origin"], "*")
+    with Served(root) as served:
+        assert "access-control-allow-origin" not in served.get("/a.txt")[1]
+        same(served.get("/a.txt", "Access-Control-Request-Method: GET", method="OPTIONS")[0], 405)
+
+
+def test_header(root):
+    with Served(root, "--header", "X-Frame-Options: DENY", "--header=Cache-Control:  no-cache ",
+                "--header", "X-Empty:") as served:
+        for target in ("/a.txt", "/nothing"):
+            _, fields, _ = served.get(target)
+            same((fields["x-frame-options"], fields["cache-control"], fields["x-empty"]),
+                 ("DENY", "no-cache", ""))
+    for field in ("X", "", ": x", "X Y: z", "X\n: y", "X: a\nY: b", "X: a\rb", "X : y"):
+        refused(2, "is no field", "serve", root, "--header", field)
+    for field in ("Content-Length: 1", "date: x", "Transfer-Encoding: chunked", "ETag: x"):
+        refused(2, "sets by itself", "serve", root, "--header", field)
+    refused(2, "no more", "serve", root, *["--header", "X: y"] * 17)
+    refused(2, "--header needs a value", "serve", root, "--header")
+
+
+def test_max_connections(root):
+    with Served(root, "--max-connections", "2") as served:
+        with served.connect() as one, served.connect() as two:
+            for connection in (one, two):  # both are taken
+                connection.sendall(b"GET /a.txt HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert b" 200 " in connection.recv(1000)
+            with served.connect() as three:
+                try:
+                    three.sendall(b"GET /a.txt HTTP/1.1\r\nHost: x\r\n\r\n")
+                    assert b" 200 " not in read_all(three)
+                except ConnectionError:
+                    pass
+    for value in ("0", "", "-1", "x", "1e3", "99999999999999999999"):
+        refused(2, "connections", "serve", root, "--max-connections", value)
+
+
+def test_drain_timeout(root):
+    with Served(root, "--drain-timeout", "1") as served:
+        connection, _ = start_download(served)
+        same(served.end()[0], 0)  # though nobody has read it
+        connection.close()
+    for value in ("-1", "", "x", "86401", "1.5"):
+        refused(2, "is no time", "serve", root, "--drain-timeout", value)
+
+
+def test_show_config(root):
+    code, out, err = rondo("serve", root, "--host", "::1", "--host", "127.0.0.1", "--port", "80",
+                           "--unix", "@x", "--spa", "--header", "A: b", "--max-connections", "7",
+                           "--drain-timeout", "3", "--show-config")
+    same((code, err), (0, ""))
+    lines = [tuple(line.split(None, 1)) for line in out.splitlines()]
+    for line in (("directory", root), ("listen", "unix:@x"), ("listen", "[::1]:80"),
+                 ("listen", "127.0.0.1:80"), ("spa", "on"), ("list", "off"), ("header", "A: b"),
+                 ("limit", "connections 7"), ("drain-timeout", "3"), ("tls-cert", "off")):
+        assert line in lines, (line, out)
+    # Every limit that there is, with its default.
+    with open(os.path.join(ROOT, "include/rondo/http_server.h"), encoding="utf-8") as file:
+        limits = re.findall(r"X\((\w+), \w+, (\d+),", file.read())
+    assert len(limits) > 10
+    for name, value in limits:
+        assert name == "connections" or ("limit", f"{name} {value}") in lines, (name, out)
+
+
+def make_certificate(directory, name):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=" + name,
+                    "-addext", "subjectAltName=DNS:localhost", "-keyout",
+                    os.path.join(directory, "key.pem"), "-out", os.path.join(directory, "one.pem")],
+                   check=True, capture_output=True, timeout=60)
+
+
+def common_name(served):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with context.wrap_socket(served.connect(), server_hostname="localhost") as connection:
+        connection.sendall(b"GET /a.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        same(parse(read_all(connection))[2], b"0123456789")
+        pem = ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True))
+    text = subprocess.run(["openssl", "x509", "-noout", "-subject"], input=pem.encode(),
+                          capture_output=True, check=True, timeout=60).stdout.decode()
+    return text.split("=")[-1].strip()
+
+
+def test_tls(root):
+    refused(2, "go together", "serve", root, "--tls-cert", "x")
+    refused(2, "go together", "serve", root, "--tls-key", "x")
+    code, _, err = rondo("serve", root, "--port", "0", "--tls-cert", "nothing", "--tls-key", "nothing")
+    if "there is no TLS" in err:
+        print("    ok test_tls # skipped: built without OpenSSL")
+        return
+    assert code == 1 and "nothing" in err, (code, err)
+    with tempfile.TemporaryDirectory() as directory:
+        pem, key = os.path.join(directory, "one.pem"), os.path.join(directory, "key.pem")
+        make_certificate(directory, "first")
+        with Served(root, "--tls-cert", pem, "--tls-key", key, scheme="https") as served:
+            assert "curl -ki https://127.0.0.1:" in served.intro[1], served.intro
+            same(common_name(served), "first")
+            make_certificate(directory, "second")
+            same(common_name(served), "first")
+            served.process.send_signal(signal.SIGHUP)
+            until(lambda: common_name(served) == "second")
+            with open(pem, "w") as file:
+                file.write("no certificate")
+            served.process.send_signal(signal.SIGHUP)
+            assert "stays as it was" in served.process.stderr.readline().decode()
+            same(common_name(served), "second")
+            same(served.end()[0], 0)
+
+
+def until(condition):
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def test_hangup_without_anything_to_read_again_ends_it(root):
+    with Served(root) as served:
+        same(served.end(signal.SIGHUP)[0], -signal.SIGHUP)
+
+
+def test_the_manual_has_every_option(_):
+    with open(os.path.join(ROOT, "docs/man/rondo-serve.1"), encoding="utf-8") as file:
+        manual = file.read().replace("\\-", "-")
+    text = rondo("help", "serve")[1]
+    options = set(re.findall(r"--[a-z][a-z-]+", text))
+    assert len(options) > 10
+    same(options - set(re.findall(r"--[a-z][a-z-]+", manual)), set())
+    same(set(re.findall(r"^\.B[RI]? (--[a-z-]+)", manual, re.MULTILINE)) - options, set())
+    if not shutil.which("mandoc") and not shutil.which("man"):
+        print("    ok the manual's form # skipped: there is neither man nor mandoc")
+    for command in (["mandoc", "-T", "lint", "-W", "warning"], ["man", "--warnings", "-E", "UTF-8", "-l"]):
+        if not shutil.which(command[0]):
+            continue
+        run = subprocess.run([*command, os.path.join(ROOT, "docs/man/rondo-serve.1")],
+                             capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
+                             env={**os.environ, "MANPAGER": "cat", "LC_ALL": "C.UTF-8"})
+        same(run.stderr, b"")
+        if command[0] == "mandoc":
+            same((run.returncode, run.stdout), (0, b""))
 
 
 def test_current_directory(root):

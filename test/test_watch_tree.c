@@ -4,6 +4,7 @@
  * watched, and what is told when something was missed.
  */
 #define _GNU_SOURCE
+#include "gate.h"
 #include "watches.h"
 
 #include <sys/mount.h>
@@ -312,6 +313,48 @@ TEST(an_overflow_of_the_kernels_queue_is_told_and_the_tree_is_right_afterwards) 
 /* All events have 32 bytes here, so that of the overflow comes by itself, and nothing else settles. */
 TEST(the_tree_is_read_again_at_once_though_the_overflow_waits_to_be_told) {
     overflow_the_queue(20);
+}
+
+/* Something was missed while a directory is new, and the worker that is to read it stands. */
+static void lose_beside_a_new_directory(gate *worker) {
+    begin(0);
+    CHECK_INT(rondo_lane_resize(rondo_lane_fs(loop), 1, 100), 0);
+    gate_init(worker);
+    submit_standing(loop, rondo_lane_fs(loop), worker);
+    gate_wait_entered(worker, 1);
+    make_dir("t/a");
+    await(loop, "created(a/)");
+    rondo__watch_lost(tree);
+    write_file("t/a/f");
+    write_file("t/f"); /* an event, behind which what is due is told */
+}
+
+/* Or who looks at everything then would see what goes before it is watched. */
+TEST(an_overflow_is_told_when_the_tree_is_right_again) {
+    static gate worker;
+    lose_beside_a_new_directory(&worker);
+    for (int i = 0; i < 5; i++) turn(loop);
+    CHECK_TRACE("created(a/)");
+    gate_open(&worker, 1);
+    await(loop, "overflow");
+    remove_file("t/a/f");
+    await(loop, "removed(a/f)");
+    CHECK_TRACE("overflow removed(a/f)");
+    end();
+}
+
+TEST(an_overflow_that_waits_for_long_is_told_twice) {
+    static gate worker;
+    lose_beside_a_new_directory(&worker);
+    await(loop, "overflow");
+    CHECK_TRACE("created(a/) overflow");
+    write_file("t/g"); /* nobody can say yet where it is */
+    for (int i = 0; i < 5; i++) turn(loop);
+    CHECK_TRACE("");
+    gate_open(&worker, 1);
+    await(loop, "overflow");
+    CHECK_TRACE("overflow");
+    end();
 }
 
 TEST(more_changes_than_may_wait_are_one_overflow) {

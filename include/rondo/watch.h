@@ -96,7 +96,8 @@ RONDO_DECLARE_EVENT(rondo_fs_watch, rondo_fs_watch, error, rondo_fs_watch_error_
  * changed is CREATED; changed several times CHANGED; a file removed and created again CHANGED;
  * what was created and removed again is not told. 0 tells each, as soon as it is known. The default
  * is 50 ms, in which an editor has saved. At most max_changes wait (10,000 unless set); more are
- * one OVERFLOW. Renames are not joined with anything. Holds from the next change on. RONDO_EINVAL when
+ * one OVERFLOW. That, for whatever reason, is told when all directories are known and watched (again),
+ * and what comes before it is not; if it takes longer than a second, at once, and then once more. Renames are not joined with anything. Holds from the next change on. RONDO_EINVAL when
  * max_changes is 0 or the window longer than 2^32 - 1 ms; RONDO_ECLOSED. */
 RONDO_API int rondo_fs_watch_set_window(rondo_fs_watch *watch, uint64_t window_ms,
                                         size_t max_changes);

@@ -216,9 +216,17 @@ static void on_again(rondo_loop *loop, rondo__alarm *alarm) {
     rondo__watch_go_on(watch);
 }
 
+static bool has_to_read(const rondo_fs_watch *watch) {
+    return watch->unfinished || !rondo__list_empty(&watch->queue);
+}
+
+bool rondo__watch_is_unsure(const rondo_fs_watch *watch) {
+    return !watch->polling && (watch->look || watch->resolve || has_to_read(watch));
+}
+
 void rondo__watch_go_on(rondo_fs_watch *watch) {
     if (!rondo_is_active(watch) || watch->look || rondo__alarm_is_set(&watch->again)) return;
-    bool reads = watch->unfinished || !rondo__list_empty(&watch->queue);
+    bool reads = has_to_read(watch);
     bool lacking = watch->lacking && (watch->resolve || reads); /* it may be there later */
     if (lacking) {
         watch->lacking = false;
@@ -226,8 +234,10 @@ void rondo__watch_go_on(rondo_fs_watch *watch) {
     } else if (watch->resolve || reads) {
         if (submit(watch, watch->resolve) < 0) retry_in(watch, RETRY_MS);
     } else {
+        uint32_t life = watch->life;
         if (watch->polling) retry_in(watch, watch->interval_ms);
-        if (watch->ready) return;
+        rondo__window_sure(watch);
+        if (life != watch->life || watch->ready) return;
         watch->ready = true;
         rondo__emit(&watch->base, &watch->on[RONDO__WATCH_READY], RONDO__WATCH_READY, &ready_event,
                     NULL);
@@ -318,7 +328,7 @@ static void watch_verify(const rondo_handle *handle) {
         /* Whatever is to be done has something that makes it go on. */
         bool busy = watch->resolve || watch->unfinished || !rondo__list_empty(&watch->queue);
         RONDO_ASSERT(!busy || rondo__alarm_is_set(&watch->again));
-        RONDO_ASSERT(waiting == 0 || rondo__alarm_is_set(&watch->window) ||
+        RONDO_ASSERT((waiting == 0 && !watch->flooded) || rondo__alarm_is_set(&watch->window) ||
                      rondo__list_linked(&watch->more.link));
     }
 }

@@ -166,7 +166,8 @@ struct rondo_fs_watch {
     uint32_t era;   /* counts directories that went: paths below them mean others since */
     size_t waiting; /* length of changes */
     size_t open_count;
-    bool flooded; /* there were too many, or something was missed */
+    bool flooded;        /* there were too many, or something was missed */
+    uint64_t flooded_ns; /* since when */
     rondo__alarm window;
     uint64_t turn;       /* that `budget` belongs to */
     uint32_t budget;     /* changes left to tell in it */
@@ -178,6 +179,8 @@ extern const rondo__kind rondo__watch_kind;
 
 /* ---- watch.c ---- */
 
+/* Whether something is to be looked at, so that not all is watched of what may be there. */
+bool rondo__watch_is_unsure(const rondo_fs_watch *watch);
 /* Starts the next look that is needed, if none is under way. */
 void rondo__watch_go_on(rondo_fs_watch *watch);
 /* Stops, and tells why. Calls back. */
@@ -206,6 +209,8 @@ bool rondo__window_arrive(rondo_fs_watch *watch, uint32_t cookie, const char *pa
 void rondo__window_rename(rondo_fs_watch *watch, const char *from, const char *path,
                           bool is_directory);
 void rondo__window_overflow(rondo_fs_watch *watch);
+/* Everything has been looked at: an overflow that waits for that is told, or will be. Calls back. */
+void rondo__window_sure(rondo_fs_watch *watch);
 /* Tells what is due now. Calls back. */
 void rondo__window_tell(rondo_fs_watch *watch);
 void rondo__window_clear(rondo_fs_watch *watch);

@@ -4,7 +4,10 @@
  * order. Rename is two events of the kernel: the first one waits for the second one, a little while
  * beyond the window if need be, since nothing promises that they are read together.
  *
- * Bounded: more than max_changes are dropped for one OVERFLOW, as is what memory is lacking for.
+ * Bounded: more than max_changes are dropped for one OVERFLOW, as is what memory is lacking for. Whoever
+ * hears of that looks at everything himself; what changes behind him in a directory that is not watched
+ * again yet, or is known by an old name, would be missed. So OVERFLOW is told when the tree is right
+ * again, and all before it is dropped. If that takes long it is told at once, and then once more.
  */
 #include <string.h>
 
@@ -14,6 +17,7 @@
 #include <rondo/loop.h>
 
 #define MOVE_WAIT_NS UINT64_C(20000000)
+#define FLOOD_WAIT_NS UINT64_C(1000000000)
 #define OPENS_MOST 64
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -73,6 +77,7 @@ static void arm(rondo_fs_watch *watch) {
 
 void rondo__window_overflow(rondo_fs_watch *watch) {
     drop_all(watch);
+    if (!watch->flooded) watch->flooded_ns = rondo_loop_now_ns(watch->base.loop);
     watch->flooded = true;
     arm(watch);
 }
@@ -249,15 +254,37 @@ static void refill_budget(rondo_fs_watch *watch) {
     watch->budget = rondo_loop_budget(watch->base.loop, RONDO_BUDGET_changes);
 }
 
+/* False when nothing may be told behind it: it waits, or it will come again, or the callback has ended
+ * the watching. */
+static bool tell_overflow(rondo_fs_watch *watch) {
+    rondo_loop *loop = watch->base.loop;
+    uint64_t now_ns = rondo_loop_now_ns(loop), until_ns = watch->flooded_ns + FLOOD_WAIT_NS;
+    bool unsure = rondo__watch_is_unsure(watch);
+    if (unsure) {
+        rondo__alarm_set(loop, &watch->window,
+                         now_ns < until_ns ? until_ns : now_ns + FLOOD_WAIT_NS);
+        if (now_ns < until_ns) return false;
+        watch->flooded_ns = now_ns;
+    }
+    watch->flooded = unsure;
+    return tell(watch, &(rondo_fs_watch_change){.what = RONDO_FS_WATCH_OVERFLOW, .path = ""}) &&
+           !unsure;
+}
+
+void rondo__window_sure(rondo_fs_watch *watch) {
+    if (!watch->flooded || watch->polling) return;
+    uint64_t until_ns = watch->flooded_ns + watch->window_ms * NS_PER_MS;
+    if (rondo_loop_now_ns(watch->base.loop) >= until_ns)
+        rondo__window_tell(watch);
+    else
+        rondo__alarm_set(watch->base.loop, &watch->window, until_ns);
+}
+
 void rondo__window_tell(rondo_fs_watch *watch) {
     refill_budget(watch);
     rondo__alarm_clear(&watch->window);
     rondo__task_cancel(&watch->more);
-    if (watch->flooded) {
-        watch->flooded = false;
-        if (!tell(watch, &(rondo_fs_watch_change){.what = RONDO_FS_WATCH_OVERFLOW, .path = ""}))
-            return;
-    }
+    if (watch->flooded && !tell_overflow(watch)) return;
     while (!rondo__list_empty(&watch->changes)) {
         rondo__watch_change *change = RONDO__OF(watch->changes.next, rondo__watch_change, link);
         if (too_early(watch, change)) return;

@@ -315,7 +315,7 @@ TEST(a_closed_reader_behind_too_many_stuck_ones) {
     enum { MANY = 64 };
     rondo_loop *loop = rondo_loop_new();
     rondo_lane *lane = rondo_lane_fs(loop);
-    gate g;
+    static gate g; /* the threads are there when this has returned */
     gate_init(&g);
     for (int i = 0; i < MANY; i++) {
         rondo_job *job;

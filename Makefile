@@ -58,7 +58,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 
 CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
 NO_CONFIG := clean help fuzz deps deps-dev deps-bench format check-format lint check-headers uninstall
-NEEDS_DEPS := run test bench bench-net bench-files test-asan test-tsan test-valgrind
+NEEDS_DEPS := run test bench bench-net bench-files bench-http test-asan test-tsan test-valgrind
 
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
   include $(CONFIG)
@@ -195,10 +195,13 @@ $(B)/rondo: $(CMD_OBJS) $(STATIC_LIB)
 $(B)/examples/%: $(B)/obj/examples/%.o $(STATIC_LIB)
 	$(LINK)
 
-# Benchmarks compare with libuv where it is installed.
-$(B)/bench/%: LIBS += $(shell pkg-config --libs libuv 2>/dev/null)
+# Benchmarks compare with other libraries where they are installed.
+$(B)/bench/%: LIBS += $(foreach lib,libuv libmicrohttpd libevent,$(shell pkg-config --libs $(lib) 2>/dev/null))
 $(B)/bench/%: $(B)/obj/bench/%.o $(STATIC_LIB)
 	$(LINK)
+$(B)/bench/http_uv: $(LLHTTP_OBJS) # librondo.a keeps its own to itself
+# libev has functions of libevent's names, and its own idea of them.
+$(B)/bench/http_evhttp: private LIBS = $(shell pkg-config --libs libevent 2>/dev/null)
 
 # Loaded into any server with LD_PRELOAD, to count what it does.
 $(B)/bench/%.so: $(B)/obj/bench/%.o
@@ -269,16 +272,19 @@ fuzz: deps-dev ## Feed random octets to what reads a network's (fuzz/); T=word, 
 	  $(patsubst fuzz/%.c,build/fuzz/fuzz/%,$(FUZZ_SRCS))
 fuzzes: $(FUZZES)
 
-.PHONY: bench bench-net bench-files benches
+.PHONY: bench bench-net bench-files bench-http benches
 benches: all examples $(BENCHES) ## Build the benchmarks
 bench: deps-bench benches ## Build the benchmarks and run them
 	@BUILD='$(abspath $(B))' bench/run
 	@BUILD='$(abspath $(B))' bench/net
 	@BUILD='$(abspath $(B))' bench/files
+	@BUILD='$(abspath $(B))' bench/http
 bench-net: deps-bench benches ## Only those of the network (5 minutes); bench/net --quick for a look
 	@BUILD='$(abspath $(B))' bench/net
 bench-files: deps-bench benches ## Only those of files and the pool (5 minutes); bench/files --quick for a look
 	@BUILD='$(abspath $(B))' bench/files
+bench-http: deps-bench benches ## Only those of HTTP, beside other servers (15 minutes); bench/http --quick for a look
+	@BUILD='$(abspath $(B))' bench/http
 
 # --- Checks ----------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@
  * 127.0.0.1:PORT busy with DEPTH pipelined requests each, until REQUESTS answers have arrived. It
  * counts answers by their bytes (all are of one size, learnt from the first), so it costs little.
  *
- *   load PORT CONNECTIONS DEPTH REQUESTS     prints: requests seconds connections failed
+ *   load PORT CONNECTIONS DEPTH REQUESTS [PATH]   prints: requests seconds connections failed
  *   load PORT CONNECTIONS hold               one request on each, prints "held", waits for stdin's end
  *
  * Exit 1 when a connection was refused, cut off, or answered with anything but 200.
@@ -24,7 +24,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REQUEST "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 #define MAX_DEPTH 64
 
 typedef struct connection {
@@ -32,7 +31,8 @@ typedef struct connection {
     size_t awaited; /* bytes of answers to come */
 } connection;
 
-static char batch[MAX_DEPTH * (sizeof REQUEST - 1)];
+static char batch[MAX_DEPTH * 256];
+static size_t request_size;
 static size_t answer_size;
 
 static void die(const char *what) {
@@ -61,7 +61,7 @@ static int dial(int port, unsigned number) {
 }
 
 static void send_requests(int fd, unsigned count) {
-    size_t size = count * (sizeof REQUEST - 1), sent = 0;
+    size_t size = count * request_size, sent = 0;
     while (sent < size) {
         ssize_t n = send(fd, batch + sent, size - sent, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR) die("send");
@@ -71,20 +71,22 @@ static void send_requests(int fd, unsigned count) {
 
 /* One request, blocking: learns how long an answer is, head and body. */
 static size_t first_answer(int fd) {
-    char text[4096];
-    size_t have = 0;
+    char text[65536];
+    size_t have = 0, whole = 0;
     send_requests(fd, 1);
-    for (;;) {
-        ssize_t n = recv(fd, text + have, sizeof text - 1 - have, 0);
+    while (whole == 0 || have < whole) {
+        size_t at = whole == 0 ? have : 0; /* of the body, which may be long, nothing is kept */
+        ssize_t n = recv(fd, text + at, sizeof text - 1 - at, 0);
         if (n <= 0) die("the server closed the connection");
         have += (size_t)n;
+        if (whole > 0) continue;
         text[have] = 0;
         const char *body = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "content-length:");
         if (!body || !length) continue;
-        size_t whole = (size_t)(body + 4 - text) + strtoul(length + 15, NULL, 10);
         if (strncmp(text, "HTTP/1.1 200", 12) != 0) die("not an answer with 200");
-        if (have >= whole) return whole;
+        whole = (size_t)(body + 4 - text) + strtoul(length + 15, NULL, 10);
     }
+    return whole;
 }
 
 static void run(connection *connections, unsigned count, unsigned depth, uint64_t requests) {
@@ -122,16 +124,20 @@ static void run(connection *connections, unsigned count, unsigned depth, uint64_
 
 int main(int argc, char **argv) {
     bool hold = argc == 4 && strcmp(argv[3], "hold") == 0;
-    if (argc != 5 && !hold) {
-        fprintf(stderr,
-                "usage: load PORT CONNECTIONS DEPTH REQUESTS | load PORT CONNECTIONS hold\n");
+    if (argc != 5 && argc != 6 && !hold) {
+        fprintf(
+            stderr,
+            "usage: load PORT CONNECTIONS DEPTH REQUESTS [PATH] | load PORT CONNECTIONS hold\n");
         return 2;
     }
     int port = atoi(argv[1]);
     unsigned count = (unsigned)atoi(argv[2]), depth = hold ? 1 : (unsigned)atoi(argv[3]);
     if (depth < 1 || depth > MAX_DEPTH || count < 1) return 2;
-    for (unsigned i = 0; i < depth; i++)
-        memcpy(batch + i * (sizeof REQUEST - 1), REQUEST, sizeof REQUEST - 1);
+    char request[256];
+    request_size =
+        (size_t)snprintf(request, sizeof request, "GET %.200s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+                         argc > 5 ? argv[5] : "/");
+    for (unsigned i = 0; i < depth; i++) memcpy(batch + i * request_size, request, request_size);
     connection *connections = calloc(count, sizeof *connections);
     if (!connections) die("calloc");
     for (unsigned i = 0; i < count; i++) {

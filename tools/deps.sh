@@ -12,6 +12,7 @@ need() { # PACKAGE COMMAND...
 have() { command -v "$1"; }
 has_header() { echo "#include <$1>" | "${CC:-cc}" -E -; }
 has_fuzzer() { ls "$(clang -print-resource-dir)"/lib/*/libclang_rt.fuzzer*.a; }
+have_nginx() { have nginx || [ -x /usr/sbin/nginx ]; }
 has_llhttp() { pkg-config --exists libllhttp || [ -f /usr/share/llhttp/llhttp.c ]; }
 
 for group in "$@"; do
@@ -47,6 +48,12 @@ for group in "$@"; do
         need strace have strace
         need valgrind have valgrind
         need libuv1-dev pkg-config --exists libuv
+        need libmicrohttpd-dev pkg-config --exists libmicrohttpd
+        need libevent-dev pkg-config --exists libevent
+        need nginx-light have_nginx
+        need nodejs have node
+        need golang-go have go
+        need procps have pgrep
         ;;
     lint)
         need cppcheck have cppcheck

@@ -96,7 +96,7 @@ HEADERS := $(sort $(wildcard include/*.h include/*/*.h))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 # What needs an optional library that is missing, and what stands in for one that is there.
-LEFT_OUT := $(if $(ZLIB_LIBS),src/http/encoding/deflate_none.c,src/http/encoding/deflate.c) \
+LEFT_OUT := $(addprefix src/http/,$(if $(ZLIB_LIBS),encoding/deflate_none.c client/inflate_none.c,encoding/deflate.c client/inflate.c)) \
             $(if $(CARES_LIBS),src/net/dns/query_none.c,$(addprefix src/net/dns/,channel.c query.c servers.c))
 LIB_OBJS := $(call obj,$(filter-out $(LEFT_OUT),$(LIB_SRCS)))
 CMD_OBJS := $(call obj,$(CMD_SRCS))
@@ -160,7 +160,7 @@ $(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(B)/flags
 
 # A program may link an llhttp of its own next to librondo.a: ours is merged with the code that uses
 # it into one object, and its names are made local there.
-$(B)/obj/http.o: $(call obj,$(HTTP_SRCS)) $(LLHTTP_OBJS)
+$(B)/obj/http.o: $(call obj,$(filter-out $(LEFT_OUT),$(HTTP_SRCS))) $(LLHTTP_OBJS)
 	$(call say,LD)
 	$(Q)$(LD) -r -o $@ $^
 	$(Q)objcopy --wildcard --localize-symbol='llhttp_*' $@

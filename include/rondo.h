@@ -20,6 +20,8 @@
 #include <rondo/group.h>
 #include <rondo/handle.h>
 #include <rondo/http.h>
+#include <rondo/http_call.h>
+#include <rondo/http_client.h>
 #include <rondo/http_files.h>
 #include <rondo/http_request.h>
 #include <rondo/http_response.h>

@@ -56,6 +56,7 @@ inet_ntop
 inet_pton
 if_nametoindex
 if_indextoname
+inflate(Init2_|Reset|End)?
 freeaddrinfo
 freeifaddrs
 gai_strerror

@@ -86,6 +86,8 @@ typedef struct rondo_group rondo_group;             /* group.h */
 typedef struct rondo_http_server rondo_http_server; /* http.h */
 typedef struct rondo_http_request rondo_http_request;   /* http.h */
 typedef struct rondo_http_response rondo_http_response; /* http.h */
+typedef struct rondo_http_client rondo_http_client;     /* http_client.h */
+typedef struct rondo_http_call rondo_http_call;         /* http_call.h */
 
 /* Declares the three functions of one typed event of a handle type:
  *   int PREFIX_on_EVENT(handle, callback, arg)     adds a listener, called at every emission

@@ -28,7 +28,9 @@
     X(group)                  \
     X(fs_watch)               \
     X(http_server)            \
-    X(http_response)
+    X(http_response)          \
+    X(http_client)            \
+    X(http_call)
 
 /* rondo_any_handle: a pointer to any of them and, checked by the compiler, to nothing else. */
 #if defined(__cplusplus)

@@ -5,6 +5,8 @@
 #ifndef RONDO_HTTP_H
 #define RONDO_HTTP_H
 
+#include <rondo/http_call.h>
+#include <rondo/http_client.h>
 #include <rondo/http_encoding.h>
 #include <rondo/http_files.h>
 #include <rondo/http_request.h>

@@ -63,6 +63,10 @@ void rondo__parser_init(rondo__parser *parser) {
     llhttp_init(&parser->llhttp, HTTP_REQUEST, &head_settings);
 }
 
+void rondo__parser_init_response(rondo__parser *parser) {
+    llhttp_init(&parser->llhttp, HTTP_RESPONSE, &head_settings);
+}
+
 static int head_error(const llhttp_t *llhttp, int error) {
     if (error == HPE_INVALID_METHOD) return 501;
     /* llhttp knows RTSP's methods too, and says only at the version that they are not HTTP's. */

@@ -17,6 +17,8 @@ typedef struct rondo__parser {
 } rondo__parser;
 
 void rondo__parser_init(rondo__parser *parser);
+/* The same for an answer. */
+void rondo__parser_init_response(rondo__parser *parser);
 
 /* What a call has come to. A status of 400 or above: refuse the message with it. */
 enum {

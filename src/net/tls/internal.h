@@ -139,7 +139,6 @@ void rondo__tls_state_unref(rondo__tls_state *state); /* NULL is allowed */
 
 /* ---- context.c ---- */
 
-void rondo__tls_context_ref(rondo_tls_context *context);
 /* The state for a new connection, a reference. */
 int rondo__tls_context_state(rondo_tls_context *context, rondo__tls_state **ret_state);
 /* 0; RONDO_EINVAL for a server's context that has no certificate. */

@@ -11,6 +11,7 @@ int rondo_tls_context_new(rondo_tls_role role, rondo_tls_context **ret_context) 
     return RONDO_ENOSYS;
 }
 void rondo_tls_context_free(rondo_tls_context *context) {}
+void rondo__tls_context_ref(rondo_tls_context *context) {}
 const char *rondo_tls_context_error(rondo_tls_context *context) {
     return "Rondo was built without OpenSSL";
 }

@@ -12,4 +12,7 @@
  * rondo_tls_start(). */
 int rondo__tls_start_client(rondo_stream *stream, rondo_tls_context *context, const char *name);
 
+/* There is one more that needs the context, and will call rondo_tls_context_free(). */
+void rondo__tls_context_ref(rondo_tls_context *context);
+
 #endif

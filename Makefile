@@ -88,7 +88,9 @@ HARNESS_SRCS := $(sort $(wildcard test/harness/*.c))
 ALL_TEST_SRCS := $(sort $(wildcard test/test_*.c))
 TEST_SRCS := $(filter-out $(if $(OPENSSL_LIBS),test/test_no_tls.c,test/test_tls%.c) \
   $(if $(ZLIB_LIBS),test/test_no_zlib.c,test/test_http_compress.c),$(ALL_TEST_SRCS))
-EXAMPLE_SRCS := $(sort $(wildcard examples/*.c))
+# An example may need a library that Rondo does not.
+SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
+EXAMPLE_SRCS := $(sort $(filter-out $(if $(SQLITE_LIBS),,examples/notes.c),$(wildcard examples/*.c)))
 BENCH_SRCS := $(sort $(wildcard bench/*.c))
 FUZZ_SRCS := $(sort $(wildcard fuzz/*.c))
 MANUALS := $(sort $(wildcard docs/man/*.1))
@@ -192,6 +194,7 @@ endef
 $(B)/rondo: $(CMD_OBJS) $(STATIC_LIB)
 	$(LINK)
 
+$(B)/examples/notes: LIBS += $(SQLITE_LIBS)
 $(B)/examples/%: $(B)/obj/examples/%.o $(STATIC_LIB)
 	$(LINK)
 

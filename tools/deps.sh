@@ -36,6 +36,7 @@ for group in "$@"; do
         need python3 python3 -c 'import socket'
         need curl have curl
         need openssl have openssl
+        need libsqlite3-dev pkg-config --exists sqlite3
         ;;
     dev)
         need g++ have g++

@@ -11,6 +11,7 @@ in an example each a line of the first comment, ` * prints: hello`) say what els
   prints: TEXT           its output contains TEXT
   args: WORDS            its arguments
   stdin: TEXT            its input, a line
+  libs: NAMES            libraries that it needs besides, as pkg-config calls them; skipped without
   compile only           it isn't run
 
 A comment at its very end that begins with a line `/* Prints:` holds its whole output.
@@ -47,7 +48,7 @@ CC = shlex.split(os.environ.get("CC", "cc"))
 CFLAGS = shlex.split(os.environ.get("CFLAGS", "-std=gnu11 -Wall -Wextra -Wno-unused-parameter -pthread"))
 LIBS = shlex.split(os.environ.get("LIBS", "-lev -lpthread"))
 LIMIT_S = 60 if os.environ.get("VARIANT") else 10
-NAMES = r"run|prints|args|stdin|compile only|fragment|not compiled|with"
+NAMES = r"run|libs|prints|args|stdin|compile only|fragment|not compiled|with"
 PRELUDE = "#include <rondo.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
 
 
@@ -164,6 +165,16 @@ def call(command, cwd=ROOT, limit=LIMIT_S, given="", until=None):
     return status, output.decode("utf-8", "replace")
 
 
+def pkg_config(*args):
+    return shlex.split(subprocess.run(["pkg-config", *args], capture_output=True, text=True, check=True).stdout)
+
+
+def lacks(snippet):
+    """The libraries that it needs and that are not there."""
+    return [name for name in (snippet.get("libs") or "").split()
+            if subprocess.run(["pkg-config", "--exists", name], check=False).returncode != 0]
+
+
 def compile_snippet(snippet, code, directory):
     """Returns the program's path, or None for what is only compiled."""
     source = os.path.join(directory, "snippet.c")
@@ -188,6 +199,8 @@ def compile_snippet(snippet, code, directory):
         flags += ["-Werror"]
     if is_program:
         libraries = [os.path.join(BUILD, "librondo.a")] + LIBS
+        for name in (snippet.get("libs") or "").split():
+            libraries += pkg_config("--libs", name)
         status, output = call(CC + flags + [source, "-o", program] + libraries, limit=60)
     else:
         status, output = call(CC + flags + ["-fsyntax-only", source], limit=60)
@@ -304,6 +317,10 @@ def main(snippets):
     tried = [s for s in snippets if s.get("not compiled") is None
              and (s.language == "c" or s.get("run") is not None or s.get("with") is not None)]
     words = sys.argv[1:]
+    for snippet in tried:
+        if lacks(snippet):
+            print(f"    ok {snippet.name} # skipped: there is no {' '.join(lacks(snippet))}")
+    tried = [s for s in tried if not lacks(s)]
     tried = [s for s in tried if not words or any(word in s.name for word in words)]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

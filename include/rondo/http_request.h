@@ -14,6 +14,8 @@ extern "C" {
 
 typedef void (*rondo_http_data_cb)(rondo_http_request *request, rondo_slice chunk, void *arg);
 typedef void (*rondo_http_end_cb)(rondo_http_request *request, void *arg);
+/* body is the library's, valid until the callback returns. */
+typedef void (*rondo_http_body_cb)(rondo_http_request *request, rondo_slice body, void *arg);
 
 /* "GET", ...; the target as it was sent; its path (up to '?', not decoded) and query (without the
  * '?'). Slices of a request live as long as the request. */
@@ -51,6 +53,16 @@ RONDO_API void rondo_http_request_on_data(rondo_http_request *request, rondo_htt
                                           void *arg);
 RONDO_API void rondo_http_request_on_end(rondo_http_request *request, rondo_http_end_cb cb,
                                          void *arg);
+/* In place of both: the whole body at once, empty if there is none. A body of more than `most` octets is
+ * refused with 413, one that there is no memory for with 503; that is told by the response's `aborted`.
+ * Memory grows with what has arrived, whatever length was announced. 0, RONDO_ECLOSED (answered, or the
+ * client has gone), RONDO_EBUSY when a part of the body has been told or dropped already. */
+RONDO_API int rondo_http_request_collect(rondo_http_request *request, size_t most,
+                                         rondo_http_body_cb cb, void *arg);
+/* Whether the client waits to be asked for the body (RFC 9110 section 10.1.1). It is asked with 100 as soon
+ * as there is a listener, unless the body is paused: so an application may pause, think, and then resume,
+ * ask by rondo_http_response_inform(), or answer (417, for example), which ends the connection. */
+RONDO_API bool rondo_http_request_expects_continue(const rondo_http_request *request);
 /* Backpressure on the client's body: after pause returns, neither data nor end comes until resume.
  * Its timeouts rest meanwhile. 0 or RONDO_ECLOSED. */
 RONDO_API int rondo_http_request_pause(rondo_http_request *request);

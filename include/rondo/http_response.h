@@ -29,6 +29,13 @@ RONDO_API int rondo_http_response_reply(rondo_http_response *response, int statu
 RONDO_API int rondo_http_response_header(rondo_http_response *response, const char *name,
                                          const char *value);
 
+/* Sends an informational answer before the one to come (RFC 9110 section 15.2): 103 Early Hints, or 100
+ * to a client that waits to be asked for its body; any of 100 and 102..199. A client of HTTP/1.0 is sent
+ * nothing. 0, or RONDO_EINVAL (status, or a field as of _header), RONDO_EBUSY after the head,
+ * RONDO_ENOBUFS (more than 8,000 octets), RONDO_ECLOSED, RONDO_ENOMEM; never ends the response. */
+RONDO_API int rondo_http_response_inform(rondo_http_response *response, int status,
+                                         const rondo_http_field *fields, size_t count);
+
 /* Begins an answer that is streamed: length says how many octets will be written, -1: not known
  * (chunked for HTTP/1.1, until close for 1.0). Returns 0, RONDO_ECLOSED, RONDO_EINVAL (as _reply),
  * RONDO_EBUSY, RONDO_ENOMEM; never ends the response. */

@@ -51,6 +51,15 @@ RONDO_API rondo_http_server *rondo_http_server_new_at(rondo_loop *loop, const ch
 RONDO_API int rondo_http_server_on_request(rondo_http_server *server, rondo_http_request_cb cb,
                                            void *arg);
 
+/* An answer is over: it was ended by the application or given by the server itself (400, 408, 503 ...),
+ * whole or broken off. Called once for each request, in the closing phase, before the response's `close`;
+ * the request may be read, method and target being empty where they never came, and
+ * rondo_http_response_status() and _bytes() tell what was sent: 0 when the client went before. For access
+ * logs and figures. NULL for none; setting it again replaces it. Requests that are answered while it is
+ * NULL, or after the server has begun to close, are not told. */
+RONDO_API int rondo_http_server_on_response(rondo_http_server *server, rondo_http_request_cb cb,
+                                            void *arg);
+
 /* Whether requests with the method CONNECT come to the application, which takes them with
  * rondo_http_response_upgrade(); another answer ends the connection. Their target, host:port, is their
  * path too. At first they are refused with 501: who is asked for tunnels and does not mean to give them

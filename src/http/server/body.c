@@ -36,7 +36,11 @@ static rondo_loop *loop_of(const rondo__http_conn *conn) { return conn->server->
 static void tell_data(rondo__http_conn *conn, const char *data, size_t len) {
     rondo_http_request *request = conn->request;
     request->body_seen += len;
-    if (!request->on_data) return; /* read and dropped */
+    if (!request->on_data) {
+        if ((request->flags & RONDO__REQUEST_COLLECTS) && request->response)
+            rondo__collect_add(conn, data, len);
+        return; /* else read and dropped */
+    }
     RONDO_ASSERT(request->response);
     data_payload payload = {request, rondo_slice_of(data, len)};
     rondo__door(loop_of(conn), &request->response->base, &data_event, RONDO__FN(request->on_data),
@@ -46,7 +50,11 @@ static void tell_data(rondo__http_conn *conn, const char *data, size_t len) {
 
 void rondo__body_tell_end(rondo__http_conn *conn) {
     rondo_http_request *request = conn->request;
-    if (!request->on_end) return;
+    if (!request->on_end) {
+        if ((request->flags & RONDO__REQUEST_COLLECTS) && request->response)
+            rondo__collect_tell(conn);
+        return;
+    }
     RONDO_ASSERT(request->response);
     rondo__door(loop_of(conn), &request->response->base, &end_event, RONDO__FN(request->on_end),
                 request, request->end_arg);
@@ -76,7 +84,9 @@ void rondo__body_await(rondo__http_conn *conn) {
     rondo_http_request *request = conn->request;
     if (request->flags & (RONDO__REQUEST_PAUSED | RONDO__REQUEST_OVER)) return;
     if (request->flags & RONDO__REQUEST_EXPECTS) {
-        if (!(request->on_data || request->on_end) || (conn->flags & RONDO__CONN_ANSWERED))
+        bool wanted =
+            request->on_data || request->on_end || (request->flags & RONDO__REQUEST_COLLECTS);
+        if (!wanted || (conn->flags & RONDO__CONN_ANSWERED))
             return; /* it is the application's turn */
         if (rondo_write(conn->stream, rondo_slice_of("HTTP/1.1 100 Continue\r\n\r\n", 25)) < 0) {
             rondo__conn_cut(conn);

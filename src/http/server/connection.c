@@ -42,7 +42,7 @@ static void dispatch(rondo__http_conn *conn) {
         rondo__conn_refuse(conn, status);
         return;
     }
-    rondo_http_response *response = rondo__response_take(request, server->base.site);
+    rondo_http_response *response = rondo__response_take(request, server);
     if (!response) {
         rondo__conn_refuse(conn, 503);
         return;
@@ -62,6 +62,8 @@ static void dispatch(rondo__http_conn *conn) {
         rondo__body_over(conn);
     else if (!request->response)
         rondo__body_drop(conn);
+    else if (rondo__collect_hopeless(request))
+        rondo__conn_refuse(conn, 413);
 }
 
 /* Request and answer are through. */

@@ -6,7 +6,7 @@
  *
  *   connection.c  octets in, states       body.c      bodies, to the application
  *   closing.c     refusals, the end       timeouts.c  what one alarm watches over
- *   upgrade.c     out of HTTP
+ *   upgrade.c     out of HTTP               collect.c   bodies in one piece
  *
  * It lives in the room of its stream, and an idle one holds nothing else: no parser, no buffer.
  * Internal.
@@ -113,6 +113,14 @@ void rondo__conn_cut(rondo__http_conn *conn);
 void rondo__conn_drain(rondo__http_conn *conn);
 /* Lets go of the current request; returns its response, if that has to be told. */
 rondo_http_response *rondo__conn_detach(rondo__http_conn *conn);
+
+/* ---- collect.c ---- */
+
+/* More of a body that is gathered; it is complete. */
+void rondo__collect_add(rondo__http_conn *conn, const char *data, size_t len);
+void rondo__collect_tell(rondo__http_conn *conn);
+/* Whether the body's length says that it is too long. */
+bool rondo__collect_hopeless(const rondo_http_request *request);
 
 /* ---- upgrade.c ---- */
 

@@ -45,6 +45,8 @@ static void free_parts(rondo_http_request *request) {
     if (request->flags & RONDO__REQUEST_ROUTED) rondo__route_fini(&request->route);
     if (request->head != request->arena) rondo__free(request->head);
     if (request->out && !out_is_inline(request)) rondo__free(request->out);
+    if ((request->flags & RONDO__REQUEST_COLLECTS) && request->collecting.room > 0)
+        rondo__free(request->collecting.data);
 }
 
 void rondo__request_release(rondo_http_request *request, unsigned by) {
@@ -105,25 +107,23 @@ int rondo__request_out(rondo_http_request *request, size_t len, char **ret_room)
 
 /* ---- what was asked ---- */
 
-/* A request is no handle: this is what finds the use of one that is over. */
 void rondo__request_check(const rondo_http_request *request, const char *function) {
     if (!request) rondo__fatal("%s: the request is NULL", function);
     if (request->magic != RONDO__REQUEST_MAGIC)
         rondo__fatal("%s: the request was used after its response had been ended", function);
 }
-#define CHECK_REQUEST(request) rondo__request_check((request), __func__)
 
 static rondo_slice part(const rondo_http_request *request, uint32_t offset, uint32_t len) {
     return rondo_slice_of(request->head + offset, len);
 }
 
 rondo_slice rondo_http_request_method(const rondo_http_request *request) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     return part(request, 0, request->method_len);
 }
 
 rondo_slice rondo_http_request_target(const rondo_http_request *request) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     return part(request, request->target, request->target_len);
 }
 
@@ -133,7 +133,7 @@ static rondo_slice path_and_query(const rondo_http_request *request) {
 }
 
 rondo_slice rondo_http_request_path(const rondo_http_request *request) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     rondo_slice path = path_and_query(request);
     const char *mark = memchr(path.data, '?', path.len);
     if (mark) path.len = (size_t)(mark - path.data);
@@ -142,7 +142,7 @@ rondo_slice rondo_http_request_path(const rondo_http_request *request) {
 }
 
 rondo_slice rondo_http_request_query(const rondo_http_request *request) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     rondo_slice path = path_and_query(request);
     const char *mark = memchr(path.data, '?', path.len);
     if (!mark) return rondo_slice_of(NULL, 0);
@@ -150,7 +150,7 @@ rondo_slice rondo_http_request_query(const rondo_http_request *request) {
 }
 
 int rondo_http_request_minor(const rondo_http_request *request) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     return request->minor;
 }
 
@@ -183,7 +183,7 @@ static bool same_name(const char *a, const char *b, size_t len) {
 }
 
 rondo_slice rondo_http_request_header(const rondo_http_request *request, const char *name) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     size_t len = strlen(name);
     const char *line = request->head + request->fields;
     field found;
@@ -195,13 +195,13 @@ rondo_slice rondo_http_request_header(const rondo_http_request *request, const c
 }
 
 size_t rondo_http_request_header_count(const rondo_http_request *request) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     return request->field_count;
 }
 
 bool rondo_http_request_header_at(const rondo_http_request *request, size_t i,
                                   rondo_slice *ret_name, rondo_slice *ret_value) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     if (i >= request->field_count) return false;
     /* Where the next one begins is remembered, so that going through all of them is linear. */
     rondo_http_request *own = (rondo_http_request *)(uintptr_t)request;
@@ -220,39 +220,44 @@ bool rondo_http_request_header_at(const rondo_http_request *request, size_t i,
 }
 
 int rondo_http_request_peer(const rondo_http_request *request, char *text, size_t size) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     if (!request->conn) return RONDO_ECLOSED;
     return rondo_stream_peer(request->conn->stream, text, size);
 }
 
 void rondo_http_request_set_data(rondo_http_request *request, void *data) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     request->data = data;
 }
 
 void *rondo_http_request_data(const rondo_http_request *request) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     return request->data;
 }
 
 /* ---- its body ---- */
 
 void rondo_http_request_on_data(rondo_http_request *request, rondo_http_data_cb cb, void *arg) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     if (!request->response) return; /* it has been answered */
     request->on_data = cb;
     request->data_arg = arg;
 }
 
 void rondo_http_request_on_end(rondo_http_request *request, rondo_http_end_cb cb, void *arg) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     if (!request->response) return; /* it has been answered */
     request->on_end = cb;
     request->end_arg = arg;
 }
 
+bool rondo_http_request_expects_continue(const rondo_http_request *request) {
+    RONDO__CHECK_REQUEST(request);
+    return (request->flags & RONDO__REQUEST_EXPECTS) != 0;
+}
+
 int rondo_http_request_pause(rondo_http_request *request) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     if (!request->conn || !rondo__conn_alive(request->conn)) return RONDO_ECLOSED;
     request->flags |= RONDO__REQUEST_PAUSED;
     rondo__conn_hold(request->conn);
@@ -260,7 +265,7 @@ int rondo_http_request_pause(rondo_http_request *request) {
 }
 
 int rondo_http_request_resume(rondo_http_request *request) {
-    CHECK_REQUEST(request);
+    RONDO__CHECK_REQUEST(request);
     if (!request->conn || !rondo__conn_alive(request->conn)) return RONDO_ECLOSED;
     if (!(request->flags & RONDO__REQUEST_PAUSED)) return 0;
     request->flags &= (uint16_t)~RONDO__REQUEST_PAUSED;

@@ -36,8 +36,18 @@ enum {
     RONDO__REQUEST_COMPLETE = 1 << 10, /* the application knows that its body is */
     RONDO__REQUEST_UPGRADE = 1 << 11,  /* the client asks for another protocol */
     RONDO__REQUEST_CONNECT = 1 << 12,  /* the method is CONNECT */
-    RONDO__REQUEST_ROUTED = 1 << 13    /* a router has seen it: `route` is in use */
+    RONDO__REQUEST_ROUTED = 1 << 13,   /* a router has seen it: `route` is in use */
+    RONDO__REQUEST_COLLECTS = 1 << 14  /* the body is gathered: see collect.c */
 };
+
+/* A body that is gathered until it is complete. */
+typedef struct rondo__collecting {
+    rondo_http_body_cb cb;
+    void *arg;
+    size_t most, len;
+    size_t room; /* 0: data is not ours */
+    char *data;
+} rondo__collecting;
 
 #define RONDO__REQUEST_MAGIC 0x52ad4854u
 
@@ -78,13 +88,12 @@ struct rondo_http_request {
     /* ---- not cleared for the next one ---- */
     rondo__parser parser;
     rondo__route_state route;
+    rondo__collecting collecting; /* with RONDO__REQUEST_COLLECTS */
     char arena[RONDO__ARENA_BYTES];
 };
 
 /* NULL when out of memory. In use by the connection. */
 rondo_http_request *rondo__request_take(rondo__http *http, struct rondo__http_conn *conn);
-/* Aborts unless it is one that is in use. function: of the API. */
-void rondo__request_check(const rondo_http_request *request, const char *function);
 /* RONDO__REQUEST_BY_CONN or _BY_APP lets go. */
 void rondo__request_release(rondo_http_request *request, unsigned by);
 
@@ -101,6 +110,11 @@ static inline bool rondo__request_append(rondo_http_request *request, const char
 }
 /* Room for len more octets of the answer's fields: 0, RONDO_ENOBUFS beyond 16 KiB, RONDO_ENOMEM. */
 int rondo__request_out(rondo_http_request *request, size_t len, char **ret_room);
+
+/* The first line of every public function on a request: it is no handle, and this is what finds the use
+ * of one that is over. */
+void rondo__request_check(const rondo_http_request *request, const char *function);
+#define RONDO__CHECK_REQUEST(request) rondo__request_check((request), __func__)
 
 /* ---- head_check.c ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Responses: what the application says, checked (RFC 9110 section 5.5: no CR, LF or NUL; section 6.4:
- * no body where there can't be one) and framed.
+ * Responses: their life, and bodies in pieces, framed (RFC 9110 section 6.4: no body where there can't
+ * be one).
  *
  * A response is ended exactly once, by the application: ending it lets go of the request, tells the
  * connection, and closes the handle, whose memory goes back to the free list in the closing phase.
@@ -48,7 +48,7 @@ static rondo__http_conn *let_go(rondo_http_response *response) {
     rondo_http_request *request = response->request;
     rondo__http_conn *conn = request->conn;
     response->request = NULL;
-    rondo__request_release(request, RONDO__REQUEST_BY_APP);
+    rondo__tally_ended(response, request);
     return conn;
 }
 
@@ -84,6 +84,11 @@ static void stop(rondo_handle *handle) {
     break_off(response, let_go(response));
 }
 
+static void finish(rondo_handle *handle) {
+    rondo_http_response *response = response_of(handle);
+    if (response->told) rondo__tally_tell(response);
+}
+
 static void recycle(rondo_handle *handle) {
     rondo__http *http = rondo__http_of(handle->loop);
     rondo_http_response *response = response_of(handle);
@@ -100,10 +105,11 @@ const rondo__kind rondo__response_kind = {
     .name = "http response",
     .size = sizeof(rondo_http_response),
     .stop = stop,
+    .finish = finish,
     .recycle = recycle,
 };
 
-rondo_http_response *rondo__response_take(rondo_http_request *request, const char *site) {
+rondo_http_response *rondo__response_take(rondo_http_request *request, rondo_http_server *server) {
     rondo__http *http = request->http;
     rondo_http_response *response = http->spare_responses;
     if (response) {
@@ -112,9 +118,11 @@ rondo_http_response *rondo__response_take(rondo_http_request *request, const cha
     } else if (!(response = rondo__alloc(sizeof *response))) {
         return NULL;
     }
-    rondo__handle_init(&response->base, http->loop, &rondo__response_kind, site);
+    rondo__handle_init(&response->base, http->loop, &rondo__response_kind, server->base.site);
     memset((char *)response + sizeof response->base, 0, sizeof *response - sizeof response->base);
     response->request = request;
+    response->tally = server->tally;
+    response->tally->in_flight++;
     response->bodyless = (request->flags & RONDO__REQUEST_HEAD) != 0;
     response->filter = request->conn->server->filter;
     request->response = response;
@@ -161,42 +169,6 @@ int rondo_http_response_status(const rondo_http_response *response) {
 uint64_t rondo_http_response_bytes(const rondo_http_response *response) {
     RONDO__CHECK(response, &rondo__response_kind);
     return response->sent;
-}
-
-/* ---- the head ---- */
-
-/* Fields that say how the message is framed or when it was made are the server's. */
-static bool is_own_field(const char *name, size_t len) {
-    static const char *const own[] = {"content-length", "transfer-encoding", "connection", "date",
-                                      "keep-alive"};
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (rondo__http_word_is(name, len, own[i])) return true;
-    return false;
-}
-
-/* CR, LF and NUL would let a value of somebody else's begin a new field, or a new answer. */
-static bool is_value(const char *value, size_t len) {
-    for (size_t i = 0; i < len; i++)
-        if (value[i] == '\r' || value[i] == '\n' || value[i] == '\0') return false;
-    return true;
-}
-
-int rondo_http_response_header(rondo_http_response *response, const char *name, const char *value) {
-    RONDO__CHECK(response, &rondo__response_kind);
-    if (!response->request || !rondo__response_conn(response)) return RONDO_ECLOSED;
-    size_t name_len = strlen(name), value_len = strlen(value);
-    if (response->status != 0) return RONDO_EBUSY;
-    if (name_len == 0 || !rondo__http_all(name, name_len, RONDO__CHAR_TOKEN)) return RONDO_EINVAL;
-    if (!is_value(value, value_len) || is_own_field(name, name_len)) return RONDO_EINVAL;
-    if (name_len > UINT16_MAX || value_len > UINT16_MAX) return RONDO_ENOBUFS;
-    char *at;
-    int result = rondo__request_out(response->request, name_len + value_len + 4, &at);
-    if (result < 0) return result;
-    memcpy(at, name, name_len);
-    memcpy(at + name_len, ": ", 2);
-    memcpy(at + name_len + 2, value, value_len);
-    memcpy(at + name_len + 2 + value_len, "\r\n", 2);
-    return 0;
 }
 
 /* ---- an answer in pieces ---- */

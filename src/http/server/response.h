@@ -23,7 +23,9 @@ typedef enum rondo__framing {
 struct rondo_http_response {
     rondo_handle base;
     rondo_http_request *request; /* NULL: ended */
-    rondo_http_response *next;   /* in the free list */
+    rondo_http_request *told;    /* ended, and that is still to be told: see tally.c */
+    struct rondo__http_tally *tally;
+    rondo_http_response *next; /* in the free list */
     rondo_http_response_cb on_drain, on_aborted;
     void *drain_arg, *aborted_arg;
     const rondo__filter *filter; /* NULL: what is written is sent */
@@ -35,8 +37,8 @@ struct rondo_http_response {
     bool bodyless; /* HEAD, 204, 304: what is written is dropped */
 };
 
-/* For a request whose head is complete: NULL when out of memory. site: where the server was made. */
-rondo_http_response *rondo__response_take(rondo_http_request *request, const char *site);
+/* For a request to the server: NULL when out of memory. */
+rondo_http_response *rondo__response_take(rondo_http_request *request, rondo_http_server *server);
 
 /* The client takes data again; the client has gone. From the loop only. */
 void rondo__response_drained(rondo_http_response *response);
@@ -69,6 +71,25 @@ int rondo__response_no_room(const rondo__http_conn *conn);
 /* The application has ended it; the same when what was sent is not a whole answer. */
 void rondo__response_finish(rondo_http_response *response);
 void rondo__response_break(rondo_http_response *response);
+
+/* ---- tally.c ---- */
+
+/* The response has ended; `request` is still the response's. */
+void rondo__tally_ended(rondo_http_response *response, rondo_http_request *request);
+/* The closing phase of one whose end is to be told. */
+void rondo__tally_tell(rondo_http_response *response);
+/* The server itself answers a request that the application has not seen, or not ended. */
+void rondo__tally_refused(rondo__http_conn *conn, int status);
+
+/* ---- fields.c ---- */
+
+/* Whether the application may send the field: 0, RONDO_EINVAL or RONDO_ENOBUFS. */
+int rondo__response_check_field(rondo_slice name, rondo_slice value);
+/* Writes name ": " value CRLF, of rondo__field_len() octets; returns its end. */
+char *rondo__response_put_field(char *at, rondo_slice name, rondo_slice value);
+static inline size_t rondo__field_len(rondo_slice name, rondo_slice value) {
+    return name.len + value.len + 4;
+}
 
 /* ---- response_head.c ---- */
 

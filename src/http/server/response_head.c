@@ -173,7 +173,8 @@ static inline int send_answer(rondo_http_response *response, rondo__http_conn *c
 
 static inline int check_status(const rondo_http_response *response, int status, bool has_body) {
     if (status < 200 || status > 599 || (has_body && has_no_body(status))) return RONDO_EINVAL;
-    return response->status != 0 ? RONDO_EBUSY : 0;
+    /* A refusal of the server's own has a status too, but then there is nobody to answer. */
+    return response->status != 0 && rondo__response_conn(response) ? RONDO_EBUSY : 0;
 }
 
 int rondo_http_response_reply(rondo_http_response *response, int status, const char *content_type,

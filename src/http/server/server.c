@@ -38,6 +38,7 @@ static void stop(rondo_handle *handle) {
     rondo_http_server *server = server_of(handle);
     rondo__task_cancel(&server->drain_task);
     rondo__alarm_clear(&server->deadline);
+    server->tally->on_response = NULL;
     rondo_close(server->listener);
     cut_connections(server);
 }
@@ -47,6 +48,7 @@ static void finish(rondo_handle *handle) {
     rondo_http_server *server = server_of(handle);
     RONDO_ASSERT(rondo__list_empty(&server->conns) && server->conn_count == 0);
     RONDO_ASSERT(!server->listener);
+    rondo__tally_leave(server->tally);
 }
 
 static const rondo__kind kind = {
@@ -84,8 +86,10 @@ rondo_http_server *rondo_http_server_new_at(rondo_loop *loop, const char *site) 
     rondo_http_server *server = http ? rondo__handle_new(loop, &kind, site) : NULL;
     if (!server) return NULL;
     server->http = http;
-    server->listener = rondo_server_new_at(loop, site);
+    server->tally = rondo__tally_new(server);
+    server->listener = server->tally ? rondo_server_new_at(loop, site) : NULL;
     if (!server->listener) {
+        if (server->tally) rondo__tally_leave(server->tally);
         rondo__handle_discard(&server->base);
         return NULL;
     }
@@ -105,6 +109,14 @@ int rondo_http_server_on_request(rondo_http_server *server, rondo_http_request_c
     if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
     server->on_request = cb;
     server->request_arg = arg;
+    return 0;
+}
+
+int rondo_http_server_on_response(rondo_http_server *server, rondo_http_request_cb cb, void *arg) {
+    RONDO__CHECK(server, &kind);
+    if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
+    server->tally->on_response = cb;
+    server->tally->response_arg = arg;
     return 0;
 }
 

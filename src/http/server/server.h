@@ -11,12 +11,22 @@
 #include "loop/alarm.h"
 #include "loop/handle.h"
 
+/* What is known of a server's answers as a whole. It lives as long as its server or the last response that
+ * was not ended, whichever is longer: see tally.c. */
+typedef struct rondo__http_tally {
+    rondo_http_server *server;         /* NULL once that has closed */
+    size_t in_flight;                  /* responses that the application has not ended */
+    rondo_http_request_cb on_response; /* NULL: nobody listens, or the server closes */
+    void *response_arg;
+} rondo__http_tally;
+
 struct rondo_http_server {
     rondo_handle base;
     rondo__http *http;
     rondo_server *listener; /* NULL once it has closed */
     rondo_http_request_cb on_request;
     void *request_arg;
+    rondo__http_tally *tally;
     rondo__list conns;
     size_t conn_count;
     rondo_http_limits limits;
@@ -34,5 +44,12 @@ struct rondo_http_server {
 
 /* A connection of the server has gone. */
 void rondo__http_server_lost(rondo_http_server *server);
+
+/* ---- tally.c ---- */
+
+/* NULL when out of memory. */
+rondo__http_tally *rondo__tally_new(rondo_http_server *server);
+/* The server has closed. */
+void rondo__tally_leave(rondo__http_tally *tally);
 
 #endif

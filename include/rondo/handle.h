@@ -30,7 +30,8 @@
     X(http_server)            \
     X(http_response)          \
     X(http_client)            \
-    X(http_call)
+    X(http_call)              \
+    X(http_events)
 
 /* rondo_any_handle: a pointer to any of them and, checked by the compiler, to nothing else. */
 #if defined(__cplusplus)

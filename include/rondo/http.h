@@ -8,6 +8,7 @@
 #include <rondo/http_call.h>
 #include <rondo/http_client.h>
 #include <rondo/http_encoding.h>
+#include <rondo/http_events.h>
 #include <rondo/http_files.h>
 #include <rondo/http_request.h>
 #include <rondo/http_response.h>

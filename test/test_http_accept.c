@@ -139,5 +139,5 @@ TEST(accept_encoding_of_any_octets) {
         for (int i = 0; i < RONDO__CODINGS; i++) CHECK(wants.q[i] <= 1000);
         named += wants.q[RONDO__CODING_GZIP] > 0;
     }
-    CHECK(named > 100);
+    CHECK(named > 10);
 }

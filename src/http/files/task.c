@@ -108,7 +108,8 @@ static int new_job(rondo_loop *loop, const rondo__file_task *task, file_job **re
         job->task.text[i] = memcpy(at, task->text[i], len);
         at += len;
     }
-    job->found.fd = RONDO_ECANCELED;
+    job->found.fd = RONDO_ECANCELED; /* should it never run */
+    job->found.page = NULL;
     *ret_job = job;
     return 0;
 }

@@ -32,6 +32,7 @@
 typedef struct world {
     rondo_loop *loop;
     rondo_http_client *client;
+    rondo_async *awake; /* a loop that has nothing to live for makes no turns */
     int listener, port;
     char url[64]; /* "http://127.0.0.1:PORT" */
 } world;
@@ -46,12 +47,16 @@ ORIGIN_HELPER int new_listener(int *ret_port) {
     return fd;
 }
 
+ORIGIN_HELPER void stay_awake(rondo_async *async, void *arg) { (void)async, (void)arg; }
+
 ORIGIN_HELPER void world_open(world *w) {
     w->loop = rondo_loop_new();
     CHECK(w->loop != NULL);
     CHECK_INT(rondo_loop_use_virtual_clock(w->loop, 1000000000), 0);
     w->client = rondo_http_client_new(w->loop);
     CHECK(w->client != NULL);
+    w->awake = rondo_async_new(w->loop, stay_awake, NULL);
+    CHECK(w->awake != NULL);
     w->listener = new_listener(&w->port);
     snprintf(w->url, sizeof w->url, "http://127.0.0.1:%d", w->port);
 }
@@ -64,6 +69,7 @@ ORIGIN_HELPER void turns(world *w, int count) {
 ORIGIN_HELPER void world_close(world *w) {
     if (w->client) rondo_close(w->client);
     close(w->listener);
+    rondo_close(w->awake);
     turns(w, 6);
     CHECK_INT(rondo_loop_run(w->loop, RONDO_RUN_ALL), 0);
     rondo__loop_verify(w->loop);

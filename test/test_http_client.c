@@ -475,7 +475,9 @@ TEST(a_client_and_its_idle_connections_do_not_keep_the_loop_alive) {
     line_ask(&w, &l);
     line_say(&w, &l, OK("Content-Length: 0\r\n"));
     CHECK_INT(figures(&w).idle, 1);
+    rondo_unref(w.awake);
     CHECK_INT(rondo_loop_run(w.loop, RONDO_RUN_ALL), 0); /* returns */
+    CHECK_INT(figures(&w).idle, 1);
     line_close(&l);
     world_close(&w);
 }

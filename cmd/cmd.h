@@ -58,6 +58,7 @@ typedef struct listeners {
     rondo_loop *loop;
     rondo_tls_context *tls; /* NULL: none */
     rondo_http_limits limits;
+    bool compress;
     rondo_http_request_cb on_request;
     void *arg;
     rondo_http_server *servers[LISTEN_MOST];

@@ -28,6 +28,13 @@ static rondo_http_server *add_server(listeners *all) {
         rondo_close(server);
         return NULL;
     }
+    error =
+        all->compress ? rondo_http_server_set_compression(server, &(rondo_http_compression){0}) : 0;
+    if (error < 0 && error != RONDO_ENOSYS) { /* without zlib: only what is compressed already */
+        complain("can't compress: %s", rondo_error_text(error));
+        rondo_close(server);
+        return NULL;
+    }
     all->servers[all->count++] = server;
     return server;
 }

@@ -168,6 +168,7 @@ static int run(serve *s) {
     s->listeners.loop = s->loop;
     s->listeners.on_request = on_request;
     s->listeners.arg = s;
+    s->listeners.compress = s->options.gzip;
     s->listeners.limits.connections = s->options.max_connections;
     status = open_directory(s);
     if (status == EXIT_OK) status = set_files(s);

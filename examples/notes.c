@@ -26,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BODY_MOST 65536 /* octets; more is 413, by the server */
+#define BODY_MOST 65536 /* octets; more is 413 */
 #define TEXT_MOST 10000 /* octets of a note */
 #define QUEUE_MOST 256  /* requests that wait for the database */
 
@@ -311,17 +311,17 @@ static void on_drop(rondo_http_request *request, rondo_http_response *response, 
     on_one(request, response, arg, drop_note);
 }
 
-/* ---- a body ---- */
-
-static void on_body(rondo_http_request *request, rondo_slice chunk, void *arg) {
-    question *q = arg;
-    memcpy(q->body + q->len, chunk.data, chunk.len); /* the server's limit is BODY_MOST */
-    q->len += chunk.len;
-}
-
-static void on_body_end(rondo_http_request *request, void *arg) {
+static void on_body(rondo_http_request *request, rondo_slice body, void *arg) {
     question *q = arg;
     rondo_http_response_on_aborted(q->response, NULL, NULL); /* from here on on_done() ends it */
+    q->body = malloc(body.len + 1);                          /* it stays here only for this call */
+    if (!q->body) {
+        refuse(q->response, 503, "{\"error\":\"out of memory\"}");
+        end(q);
+        return;
+    }
+    if (body.len > 0) memcpy(q->body, body.data, body.len);
+    q->len = body.len;
     submit(q);
 }
 
@@ -333,14 +333,8 @@ static void on_body_broken(rondo_http_response *response, void *arg) {
 static void on_add(rondo_http_request *request, rondo_http_response *response, void *arg) {
     question *q = ask(arg, response, add_notes);
     if (!q) return;
-    if (!(q->body = malloc(BODY_MOST))) {
-        refuse(response, 503, "{\"error\":\"out of memory\"}");
-        end(q);
-        return;
-    }
-    rondo_http_request_on_data(request, on_body, q);
-    rondo_http_request_on_end(request, on_body_end, q);
-    rondo_http_response_on_aborted(response, on_body_broken, q);
+    rondo_http_response_on_aborted(response, on_body_broken, q); /* gone, or more than that: 413 */
+    if (rondo_http_request_collect(request, BODY_MOST, on_body, q) < 0) on_body_broken(response, q);
 }
 
 /* ---- the program ---- */
@@ -375,11 +369,9 @@ static void on_interrupt(rondo_signal *handle, int signum, void *server) {
 
 static int serve(notes *app, uint16_t port) {
     char address[64];
-    rondo_http_limits limits = {.body_bytes = BODY_MOST};
     rondo_http_router *router = make_routes(app);
     rondo_http_server *server = rondo_http_server_new(app->loop);
     if (!router || !server) return RONDO_ENOMEM;
-    rondo_http_server_set_limits(server, &limits);
     rondo_http_server_on_request(server, rondo_http_router_serve, router);
     int error = rondo_lane_new(app->loop, "sqlite", 1, QUEUE_MOST, &app->lane);
     if (error == 0) error = rondo_http_server_listen(server, "127.0.0.1", port);

@@ -253,4 +253,60 @@ def test_upload_costs_no_memory():
         assert memory_of(upload.process) - before < 8192, (before, memory_of(upload.process))
 
 
+# --- clock: server-sent events ---------------------------------------------------------------------
+
+class Listener:
+    """A client of the clock's events."""
+
+    def __init__(self, clock, last_id=None):
+        self.connection = http.client.HTTPConnection("127.0.0.1", clock.port, timeout=LIMIT_S)
+        self.connection.request("GET", "/events", headers={"Last-Event-ID": last_id} if last_id else {})
+        self.response = self.connection.getresponse()
+        same((self.response.status, self.response.getheader("Content-Type")), (200, "text/event-stream"))
+
+    def next(self, kind):
+        """The next event of that type, as {field: value}."""
+        while True:
+            event = {}
+            while (line := self.response.readline()) not in (b"\n", b"\r\n"):
+                assert line, "the stream has ended"
+                name, _, value = line.decode().rstrip("\r\n").partition(":")
+                event[name] = value.removeprefix(" ")
+            if event.get("event") == kind:
+                return event
+
+    def close(self):
+        self.response.close()
+        self.connection.close()
+
+
+def test_clock_ticks_for_all_and_says_who_listens():
+    with Example("clock", "20") as clock:
+        assert b"new EventSource('/events')" in ask(clock, "GET", "/")[2]
+        one = Listener(clock)
+        same(one.next("clients")["data"], "1")
+        two = Listener(clock)
+        same(one.next("clients")["data"], "2")
+        same(two.next("clients")["data"], "2")
+        first, second = one.next("tick"), one.next("tick")
+        same(int(second["id"]), int(first["id"]) + 1)
+        same(len(first["data"].split(":")), 3)
+        same(two.next("tick")["event"], "tick")
+        two.close()
+        same(one.next("clients")["data"], "1")
+        # One that comes back gets what it has missed.
+        again = Listener(clock, first["id"])
+        same(again.next("tick")["id"], second["id"])
+        one.close()
+        again.close()
+
+
+def test_clock_stops_while_somebody_listens():
+    with Example("clock", "20") as clock:
+        listener = Listener(clock)
+        listener.next("tick")
+    listener.response.read()  # would raise if the last chunk were missing
+    listener.close()
+
+
 sys.exit(run_tests(globals()))

@@ -312,8 +312,11 @@ def attempt(snippet):
         return str(failure)
 
 
-def main(snippets):
-    """Tries all of them, prints how it went, and returns the exit status."""
+def main(snippets, checks=()):
+    """Tries all of them, prints how it went, and returns the exit status.
+
+    checks: further (name, function)s, which return None or why they failed.
+    """
     tried = [s for s in snippets if s.get("not compiled") is None
              and (s.language == "c" or s.get("run") is not None or s.get("with") is not None)]
     words = sys.argv[1:]
@@ -327,5 +330,10 @@ def main(snippets):
         for snippet, failure in zip(tried, pool.map(attempt, tried)):
             print(f"FAIL {snippet.name}: {failure}" if failure else f"ok {snippet.name}")
             failed += failure is not None
-    print(f"{len(tried) - failed} passed, {failed} failed")
+    for name, check in checks:
+        failure = check()
+        print(f"FAIL {name}: {failure}" if failure else f"ok {name}")
+        failed += failure is not None
+    count = len(tried) + len(checks)
+    print(f"{count - failed} passed, {failed} failed")
     return 1 if failed else 0

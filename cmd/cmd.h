@@ -20,6 +20,10 @@ int flush_stdout(void);
 int serve_main(int argc, char **argv);
 extern const char serve_help[]; /* serve_help.c */
 
+/* get.c: argv[0] is "get". */
+int get_main(int argc, char **argv);
+extern const char get_help[]; /* get_options.c */
+
 /* ---- serve_options.c ---- */
 
 /* Of each kind that may be given several times. */

@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""`rondo get` from the outside: against servers of its own kind, and of Python's.
+
+    test/get_test.py [WORD...]    only the tests with a WORD in their name
+"""
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+from running import BUILD, run_tests
+
+RONDO = os.path.join(BUILD, "rondo")
+LIMIT_S = 120 if os.environ.get("VARIANT") else 30
+
+
+class Server:
+    """Connections are answered by `script(connection, number)`, one after another, on a thread."""
+
+    def __init__(self, script):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.script, self.asked = script, []
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        number = 0
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(LIMIT_S)
+                try:
+                    self.asked.append(self.read_head(connection))
+                    self.script(connection, number)
+                except OSError:
+                    pass
+            number += 1
+
+    @staticmethod
+    def read_head(connection):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            got = connection.recv(4096)
+            if not got:
+                break
+            head += got
+        return head.decode()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def says(text):
+    return lambda connection, number: connection.sendall(text if isinstance(text, bytes) else text.encode())
+
+
+def ok(body, fields=""):
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{fields}\r\n{body}"
+
+
+def get(*args, given=None):
+    done = subprocess.run([RONDO, "get", *args], input=given, capture_output=True, timeout=LIMIT_S)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def same(got, want):
+    assert got == want, f"{got!r} is not {want!r}"
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def test_what_a_url_names_comes_out():
+    with Server(says(ok("hello"))) as server:
+        same(get(server.url + "/x?y"), (0, "hello", ""))
+        assert server.asked[0].startswith("GET /x?y HTTP/1.1\r\n"), server.asked
+
+
+def test_the_head_comes_first_when_asked_for():
+    with Server(says(ok("hello", "X-A: b\r\n"))) as server:
+        same(get("-i", server.url), (0, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello", ""))
+
+
+def test_what_is_sent():
+    with Server(says(ok(""))) as server:
+        get("-X", "PUT", "-d", "abc", "-H", "X-A: b", "--user", "a:b", server.url)
+        get("-d", "@-", server.url, given=b"from stdin")
+        get("--method=DELETE", server.url)
+        assert server.asked[0].startswith("PUT / HTTP/1.1"), server.asked
+        for part in "X-A: b\r\n", "Authorization: Basic YTpi\r\n", "Content-Length: 3\r\n":
+            assert part in server.asked[0], server.asked[0]
+        assert server.asked[1].startswith("POST ") and "Content-Length: 10\r\n" in server.asked[1]
+        assert server.asked[2].startswith("DELETE ")
+
+
+def test_an_error_of_the_server_is_an_exit_status():
+    with tempfile.TemporaryDirectory() as folder, \
+            Server(says("HTTP/1.1 404 Not Here\r\nContent-Length: 2\r\n\r\nno")) as server:
+        status, out, err = get(server.url)
+        same((status, out), (4, "no"))
+        assert "404 Not Here" in err, err
+        path = os.path.join(folder, "kept")
+        with open(path, "w") as file:
+            file.write("before")
+        same(get("-q", "-o", path, server.url), (4, "", ""))
+        same(read(path), b"before")
+
+
+def test_what_can_not_be_got():
+    free = socket.create_server(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+    free.close()
+    status, out, err = get(f"http://127.0.0.1:{port}/")
+    same((status, out), (1, ""))
+    assert "refused" in err, err
+    with Server(says("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")) as server:
+        status, out, err = get(server.url)
+        same((status, out), (1, "hello"))
+        assert "aborted" in err, err
+    with Server(says("nonsense\r\n\r\n")) as server:
+        same(get(server.url)[0], 4)
+    with Server(lambda connection, number: connection.recv(1)) as server:
+        same(get("--max-time", "0.2", server.url)[0], 1)
+
+
+def test_wrong_usage():
+    for args in [], ["a", "b"], ["--no-such", "a"], ["-o"], ["-C", "http://a/"], ["ftp://a/"], ["a b"], \
+            ["--max-time", "x", "http://a/"], ["-H", "no colon", "http://a/"], ["-X", "G T", "http://a/"], \
+            ["--proxy", "x", "http://a/"]:
+        status, out, err = get(*args)
+        same((status, out), (2, ""))
+        assert err.startswith("rondo: ") and err.count("\n") == 1, (args, err)
+    status, out, _ = get("--help")
+    assert status == 0 and out.startswith("usage: rondo get"), out
+
+
+def test_redirects():
+    def script(connection, number):
+        connection.sendall(b"HTTP/1.1 302 F\r\nLocation: /there\r\nConnection: close\r\nContent-Length: 4\r\n\r\nhere"
+                           if number % 2 == 0 else ok("there").encode())
+    with Server(script) as server:
+        same(get(server.url), (0, "there", ""))
+    with Server(script) as server:
+        same(get("--no-follow", server.url), (0, "here", ""))
+
+
+def ranged(content, etag, cut=None):
+    """A server of one file that understands Range and If-Range; its first answer breaks off at `cut`."""
+    def script(connection, number):
+        fields = dict(line.split(": ", 1) for line in server.asked[-1].split("\r\n")[1:] if ": " in line)
+        start = 0
+        if "Range" in fields and fields.get("If-Range", etag) == etag:
+            start = int(fields["Range"][6:-1])
+        if start >= len(content):
+            connection.sendall(f"HTTP/1.1 416 No\r\nContent-Range: bytes */{len(content)}\r\n"
+                               "Content-Length: 0\r\n\r\n".encode())
+            return
+        status = f"206 P\r\nContent-Range: bytes {start}-{len(content) - 1}/{len(content)}" if start else "200 OK"
+        body = content[start:]
+        connection.sendall(f"HTTP/1.1 {status}\r\nETag: {etag}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+                           + (body[:cut] if number == 0 and cut else body))
+    server = Server(script)
+    return server
+
+
+def test_going_on_with_a_file():
+    content = bytes(range(256)) * 1000
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+        with ranged(content, '"one"', cut=100000) as server:
+            same(get("-q", "-C", "-o", path, server.url)[0], 1)
+            same(read(path), content[:100000])
+            same(get("-C", "-o", path, server.url), (0, "", ""))
+            same(read(path), content)
+            assert "Range: bytes=100000-\r\n" in server.asked[1], server.asked[1]
+            status, _, err = get("-C", "-o", path, server.url)
+            assert status == 0 and "complete already" in err, err
+
+
+def test_a_file_that_has_changed_is_got_anew():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+        with ranged(b"a" * 1000, '"one"', cut=100) as server:
+            get("-q", "-o", path, server.url)
+            same(read(path), b"a" * 100)
+        try:
+            os.getxattr(path, "user.rondo.etag")
+        except OSError:
+            print("  (no extended attributes here: skipped)")
+            return
+        with ranged(b"b" * 500, '"two"') as server:
+            same(get("-C", "-o", path, server.url)[0], 0)
+            assert 'If-Range: "one"\r\n' in server.asked[0], server.asked[0]
+        same(read(path), b"b" * 500)
+        assert "user.rondo.etag" not in os.listxattr(path)
+
+
+def test_another_part_is_refused():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+        with open(path, "wb") as file:
+            file.write(b"12345")
+        with Server(says("HTTP/1.1 206 P\r\nContent-Range: bytes 3-9/10\r\nContent-Length: 7\r\n\r\n3456789")) as server:
+            same(get("-C", "-o", path, server.url)[0], 4)
+        same(read(path), b"12345")
+
+
+def test_ctrl_c_leaves_what_has_come():
+    came = threading.Event()
+
+    def script(connection, number):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 5000)
+        came.set()
+        connection.recv(1)
+    with tempfile.TemporaryDirectory() as folder, Server(script) as server:
+        path = os.path.join(folder, "file")
+        process = subprocess.Popen([RONDO, "get", "-o", path, server.url], stderr=subprocess.PIPE)
+        assert came.wait(LIMIT_S)
+        while not os.path.exists(path) or os.path.getsize(path) < 5000:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=LIMIT_S)
+        same(process.returncode, 130)
+        same(read(path), b"x" * 5000)
+
+
+def test_a_reader_that_has_seen_enough():
+    with Server(says(ok("x" * 1000000))) as server:
+        process = subprocess.Popen([RONDO, "get", server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.read(10)
+        process.stdout.close()
+        same(process.stderr.read(), b"")
+        process.wait(timeout=LIMIT_S)
+        process.stderr.close()
+
+
+def test_a_slow_reader_slows_the_server_down():
+    sent = []
+
+    def script(connection, number):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        connection.settimeout(1)
+        try:
+            for _ in range(2000):
+                connection.sendall(b"x" * 65536)
+                sent.append(65536)
+        except socket.timeout:
+            pass
+    with Server(script) as server:
+        process = subprocess.Popen([RONDO, "get", server.url], stdout=subprocess.PIPE)
+        server.thread.join(0.1)
+        while len(server.asked) == 0:
+            server.thread.join(0.1)
+        # It can't send all: the pipe is full, and so is what lies between.
+        for _ in range(600):
+            before = len(sent)
+            server.thread.join(0.1)
+            if len(sent) == before and before > 0:
+                break
+        assert sum(sent) < 2000 * 65536, sum(sent)
+        with open(f"/proc/{process.pid}/status") as status:
+            resident = [int(line.split()[1]) for line in status if line.startswith("VmRSS")][0]
+        if not os.environ.get("VARIANT"):
+            assert resident < 50000, resident
+        process.kill()
+        process.communicate(timeout=LIMIT_S)
+
+
+def test_progress_is_for_terminals():
+    half = threading.Event()
+
+    def script(connection, number):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 1000)
+        assert half.wait(LIMIT_S)
+        connection.sendall(b"x" * 1000)
+    with tempfile.TemporaryDirectory() as folder, Server(script) as server:
+        main, other = pty.openpty()
+        process = subprocess.Popen([RONDO, "get", "-o", os.path.join(folder, "f"), server.url], stderr=other)
+        os.close(other)
+        shown = b""
+        while b"50% [" not in shown:
+            shown += os.read(main, 1000)
+        half.set()
+        process.wait(timeout=LIMIT_S)
+        try:
+            while more := os.read(main, 1000):
+                shown += more
+        except OSError:
+            pass
+        os.close(main)
+        same(process.returncode, 0)
+        assert b"100% [" in shown, shown
+
+
+def test_a_proxy():
+    with Server(says(ok("from the proxy"))) as server:
+        same(get("--proxy", server.url.replace("//", "//a:b@"), "http://no.such.test/x"), (0, "from the proxy", ""))
+        assert server.asked[0].startswith("GET http://no.such.test/x HTTP/1.1\r\nHost: no.such.test\r\n")
+        assert "Proxy-Authorization: Basic YTpi\r\n" in server.asked[0]
+
+
+sys.exit(run_tests(globals()))

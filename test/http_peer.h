@@ -230,4 +230,13 @@ PEER_HELPER void reply_target(rondo_http_request *request, rondo_http_response *
 
 #define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 
+HARNESS_WARM_UP(answer_once) {
+    web_host web;
+    web_peer peer;
+    web_open(&web, reply_target, NULL, NULL);
+    peer_ask(&web, &peer, GET("/"));
+    peer_close(&peer);
+    web_close(&web);
+}
+
 #endif

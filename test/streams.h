@@ -249,4 +249,18 @@ STREAMS_HELPER void check_idle(rondo_loop *loop) {
     run_turns(loop, 1);
 }
 
+HARNESS_WARM_UP(write_once) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_stream *stream;
+    received got = {0};
+    int peer = new_pair(loop, &stream);
+    CHECK_INT(rondo_stream_on_data(stream, receive_data, &got), 0);
+    harness_send_str(peer, "x");
+    CHECK(rondo_write(stream, rondo_slice_text("y")) >= 0);
+    for (int i = 0; i < 3; i++) rondo_loop_run(loop, RONDO_RUN_NOWAIT);
+    close(peer);
+    free(got.data);
+    end_loop(loop);
+}
+
 #endif

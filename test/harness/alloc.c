@@ -57,6 +57,8 @@ void harness_alloc_install(void) {
     static const rondo_allocator allocator = {harness_realloc, harness_free, NULL};
     int status = rondo_set_allocator(&allocator);
 
+    atomic_store(&alloc_count, 0);
+
     if (status != 0) {
         FAIL("rondo_set_allocator returned %d", status);
     }

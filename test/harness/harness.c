@@ -254,6 +254,17 @@ static bool selected(const struct harness_test *test, int word_count, char **wor
     return word_count == 0 && !test->hidden;
 }
 
+void (*harness_warm_up)(void);
+
+static void warm_up(void) {
+    const char *tool = getenv("RONDO_TEST_SLOW");
+    if (!harness_warm_up || !tool || strcmp(tool, "valgrind") != 0) return;
+    harness_alloc_install();
+    harness_leaks_note();
+    harness_warm_up();
+    harness_leaks_check();
+}
+
 static int run_in_this_process(const char *name) {
     for (struct harness_test *test = first_test; test != NULL; test = test->next) {
         if (strcmp(test->name, name) == 0) {
@@ -285,6 +296,7 @@ int main(int argc, char **argv) {
         return run_in_this_process(argv[2]);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
+    warm_up();
     for (struct harness_test *test = first_test; test != NULL; test = test->next) {
         if (selected(test, argc - 1, argv + 1)) {
             if (run_forked(test)) {

@@ -31,6 +31,14 @@
 #define TEST_HIDDEN(name) HARNESS_TEST(name, NULL, true)
 #define TEST_ABORTS_HIDDEN(name, text) HARNESS_TEST(name, text, true)
 
+/* HARNESS_WARM_UP(name) { ... }: what most tests of a program do at first. Under valgrind the better
+ * part of a short test is the translating of code that was never run before, and a fork inherits what
+ * is translated: there this is run once, before the first test. It must leave nothing behind. */
+#define HARNESS_WARM_UP(name)                                                                      \
+    static void name(void);                                                                        \
+    __attribute__((constructor)) static void harness_warm_##name(void) { harness_warm_up = name; } \
+    static void name(void)
+
 /* Leaves the test, which counts as passed and is named in the summary. */
 #define SKIP(reason) harness_skip(reason)
 
@@ -86,6 +94,7 @@ struct harness_test {
     struct harness_test *next;
 };
 
+extern void (*harness_warm_up)(void);
 void harness_register(struct harness_test *test);
 void harness_fail(const char *file, int line, const char *format, ...)
     __attribute__((noreturn, format(printf, 3, 4)));

@@ -31,7 +31,8 @@
     X(http_response)          \
     X(http_client)            \
     X(http_call)              \
-    X(http_events)
+    X(http_events)            \
+    X(http_log)
 
 /* rondo_any_handle: a pointer to any of them and, checked by the compiler, to nothing else. */
 #if defined(__cplusplus)

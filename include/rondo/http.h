@@ -10,6 +10,7 @@
 #include <rondo/http_encoding.h>
 #include <rondo/http_events.h>
 #include <rondo/http_files.h>
+#include <rondo/http_log.h>
 #include <rondo/http_request.h>
 #include <rondo/http_response.h>
 #include <rondo/http_router.h>

@@ -4,6 +4,7 @@
  */
 #include "http/server/request.h"
 
+#include <rondo/address.h>
 #include <rondo/error.h>
 #include <rondo/stream.h>
 #include <string.h>
@@ -219,8 +220,26 @@ bool rondo_http_request_header_at(const rondo_http_request *request, size_t i,
     return true;
 }
 
+/* The fields of an answer that has been sent are needed no more: there is room. */
+void rondo__request_note_peer(rondo_http_request *request) {
+    char text[RONDO_ADDRESS_TEXT_BYTES], *room;
+    int len = request->conn ? rondo_stream_peer(request->conn->stream, text, sizeof text) : 0;
+    request->out_len = 0;
+    if (len <= 0 || rondo__request_out(request, (size_t)len, &room) < 0) return;
+    memcpy(room, text, (size_t)len);
+    request->flags |= RONDO__REQUEST_PEER;
+}
+
+static int noted_peer(const rondo_http_request *request, char *text, size_t size) {
+    if (request->out_len >= size) return RONDO_ENOBUFS;
+    memcpy(text, request->out, request->out_len);
+    text[request->out_len] = '\0';
+    return (int)request->out_len;
+}
+
 int rondo_http_request_peer(const rondo_http_request *request, char *text, size_t size) {
     RONDO__CHECK_REQUEST(request);
+    if (request->flags & RONDO__REQUEST_PEER) return noted_peer(request, text, size);
     if (!request->conn) return RONDO_ECLOSED;
     return rondo_stream_peer(request->conn->stream, text, size);
 }

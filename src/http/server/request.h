@@ -37,7 +37,8 @@ enum {
     RONDO__REQUEST_UPGRADE = 1 << 11,  /* the client asks for another protocol */
     RONDO__REQUEST_CONNECT = 1 << 12,  /* the method is CONNECT */
     RONDO__REQUEST_ROUTED = 1 << 13,   /* a router has seen it: `route` is in use */
-    RONDO__REQUEST_COLLECTS = 1 << 14  /* the body is gathered: see collect.c */
+    RONDO__REQUEST_COLLECTS = 1 << 14, /* the body is gathered: see collect.c */
+    RONDO__REQUEST_PEER = 1 << 15 /* `out` is not the answer's any more, but the peer's address */
 };
 
 /* A body that is gathered until it is complete. */
@@ -115,6 +116,9 @@ int rondo__request_out(rondo_http_request *request, size_t len, char **ret_room)
  * of one that is over. */
 void rondo__request_check(const rondo_http_request *request, const char *function);
 #define RONDO__CHECK_REQUEST(request) rondo__request_check((request), __func__)
+
+/* Remembers the peer's address until the request goes; its answer has been sent. */
+void rondo__request_note_peer(rondo_http_request *request);
 
 /* ---- head_check.c ---- */
 

@@ -39,6 +39,7 @@ void rondo__tally_ended(rondo_http_response *response, rondo_http_request *reque
     RONDO_ASSERT(tally->in_flight > 0);
     tally->in_flight--;
     if (RONDO__UNLIKELY(tally->on_response != NULL)) {
+        rondo__request_note_peer(request);
         response->told = request;
         request->response = NULL;
         return; /* its server is there, and so will the tally be: it closes after this response */

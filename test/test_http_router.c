@@ -8,6 +8,8 @@
 
 #include <stdarg.h>
 
+#include "http/server/shared.h"
+
 /* ---- a site of routes ---- */
 
 typedef struct site {
@@ -265,6 +267,9 @@ TEST(a_query_that_just_fits_the_redirect) {
     memset(target + 8, 'q', len);
     memset(location + 10, 'q', len);
     check_location(target, location);
+    char line[5010];
+    snprintf(line, sizeof line, "GET %sq", target);
+    check_status(line, "414"); /* one more does not */
     close_site();
 }
 
@@ -336,6 +341,26 @@ TEST(middlewares_run_in_order_each_after_the_one_before_has_returned) {
     check_status("PUT /", "405");
     check_status("GET /in/none", "404");
     CHECK_STR(s.log, "a()b()a()b()a()b()a()b()c()");
+    close_site();
+}
+
+static void note_route(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    (void)response, (void)arg;
+    rondo_slice route = rondo_http_request_route(request);
+    note("%.*s;", (int)route.len, route.data);
+    CHECK_INT(rondo_http_request_next(request), 0);
+}
+
+TEST(the_route_is_known_as_far_as_it_was_found) {
+    open_site();
+    use(s.router, note_route, NULL);
+    use(s.inner, note_route, NULL);
+    mount("/in/:id", rondo_http_router_serve, s.inner);
+    add(s.inner, "GET", "/:b", say, "x");
+    check_get("/in/1/2", "x /:b /2 id=1 b=2");
+    check_status("GET /in/1/2/3", "404");
+    check_status("GET /out", "404");
+    CHECK_STR(s.log, "/in/:id;/:b;x;/in/:id;/in/:id;;");
     close_site();
 }
 
@@ -612,6 +637,46 @@ TEST(a_server_that_closes_while_a_middleware_waits) {
     CHECK_STR(s.log, "hold;");
 }
 
+/* More requests than are kept to be used again: what is let go then is really freed. */
+#define MANY (RONDO__SPARE_REQUESTS + 2)
+
+static rondo_http_request *many[MANY];
+static rondo_http_response *many_responses[MANY];
+static int many_count;
+
+static void hold_many(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    (void)arg;
+    many[many_count] = request;
+    many_responses[many_count++] = response;
+}
+
+static void cut(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    (void)arg;
+    CHECK_INT(rondo_http_request_next(request), 0);
+    rondo_close(response);
+}
+
+TEST(requests_that_are_freed_on_their_way) {
+    static web_peer peers[MANY];
+    open_site();
+    many_count = 0;
+    use(s.router, hold_many, NULL);
+    use(s.router, cut, NULL);
+    for (int i = 0; i < MANY; i++) peer_ask(&s.web, &peers[i], GET("/"));
+    CHECK_INT(many_count, MANY);
+    for (int i = 0; i < MANY - 2; i++) rondo_close(many_responses[i]);
+    web_turns(&s.web, 4);
+    CHECK_INT(rondo_http_request_next(many[MANY - 2]), 0); /* freed before it could go on */
+    rondo_close(many_responses[MANY - 2]);
+    CHECK_INT(rondo_http_request_next(many[MANY - 1]), 0); /* freed inside its middleware */
+    web_turns(&s.web, 4);
+    for (int i = 0; i < MANY; i++) {
+        CHECK_STR(peers[i].data, "");
+        peer_close(&peers[i]);
+    }
+    close_site();
+}
+
 /* ---- the life of a router ---- */
 
 TEST(a_router_that_is_freed_stays_for_its_requests) {
@@ -708,6 +773,7 @@ TEST(out_of_memory_is_503_or_a_cut_connection) {
         add(s.inner, "GET", "/:b", lenient, NULL);
         peer_ask(&s.web, &peer, GET("/%41/x%2fy")); /* so that all that is kept is there */
         CHECK_STR(peer_statuses(&peer), "200");
+        CHECK(peer_has(&peer, "\r\nX-First: 1\r\n")); /* not written over by what is decoded */
         peer_forget(&peer);
         harness_fail_alloc_after(n);
         peer_say(&s.web, &peer, GET("/%41/x%2fy"));

@@ -134,7 +134,7 @@ static bool find(const search *s, const rondo__node *node, const char *at) {
 
 /* "*", of OPTIONS: what the server has at all (RFC 9110 section 9.3.7). */
 static void find_all(const rondo_http_router *router, rondo__match *ret_match) {
-    ret_match->allow = router->methods_used & ~RONDO__ANY_METHOD;
+    ret_match->allow = router->methods_used;
     ret_match->outcome = 204;
 }
 

@@ -180,7 +180,7 @@ int rondo_http_router_mount(rondo_http_router *router, const char *prefix, rondo
         return 0;
     }
     rondo__free(bare);
-    node->redirects = pattern.count > 0; /* there is nothing above "/" */
+    node->redirects = true;
     return 0;
 }
 

@@ -134,7 +134,6 @@ static void run_later(rondo_loop *loop, rondo__task *task) {
     rondo__route_state *state = RONDO__OF(task, rondo__route_state, task);
     rondo_http_request *request = state->request;
     (void)loop;
-    if (!request->response) return; /* answered meanwhile */
     bool held = state->is_paused && (request->flags & RONDO__REQUEST_PAUSED);
     state->is_paused = false;
     /* Quietly: what is called may pause it for itself. */

@@ -42,6 +42,8 @@ typedef struct serve_options {
     const char *certificate, *key; /* PEM files; NULL: no TLS */
     field_option fields[GIVEN_MOST];
     size_t field_count;
+    const char *log; /* a file; NULL: the standard output */
+    rondo_http_log_format log_format;
     size_t max_connections;    /* 0: the library's default */
     uint64_t drain_timeout_ms; /* 0: none */
     bool gzip, list, spa, cors, quiet, help, show_config;
@@ -62,6 +64,7 @@ typedef struct listeners {
     rondo_loop *loop;
     rondo_tls_context *tls; /* NULL: none */
     rondo_http_limits limits;
+    rondo_http_log *log; /* NULL: none */
     bool compress;
     rondo_http_request_cb on_request;
     void *arg;

@@ -22,6 +22,7 @@ static rondo_http_server *add_server(listeners *all) {
     }
     rondo_http_server_on_request(server, all->on_request, all->arg);
     rondo_http_server_set_limits(server, &all->limits);
+    if (all->log != NULL) rondo_http_server_on_response(server, rondo_http_log_response, all->log);
     int error = all->tls ? rondo_server_set_tls(rondo_http_server_listener(server), all->tls) : 0;
     if (error < 0) {
         complain("can't use TLS: %s", rondo_error_text(error));

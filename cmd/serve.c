@@ -4,6 +4,7 @@
  */
 #include "cmd.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,29 @@ static int open_tls(serve *s) {
     return EXIT_OK;
 }
 
+static void on_log_error(rondo_http_log *log, int error, void *arg) {
+    const serve *s = arg;
+
+    (void)log;
+    complain("can't write the log '%s': %s; serving goes on without it", s->options.log,
+             rondo_error_text(error));
+}
+
+/* Tried here, so that a wrong name is told at once; the log itself would only try again. */
+static int open_log(serve *s) {
+    int fd = rondo_fs_open_sync(s->options.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    int error = fd < 0 ? fd : 0;
+
+    if (fd >= 0) rondo_fs_close_sync(fd);
+    if (error == 0)
+        error =
+            rondo_http_log_open(s->loop, s->options.log, s->options.log_format, &s->listeners.log);
+    if (error == 0) error = rondo_http_log_on_error(s->listeners.log, on_log_error, s);
+    if (error == 0) return EXIT_OK;
+    complain("can't open the log '%s': %s", s->options.log, rondo_error_text(error));
+    return EXIT_RUNTIME;
+}
+
 static int set_files(serve *s) {
     rondo_http_files_options options = {
         .fallback = s->options.spa ? "index.html" : NULL,
@@ -95,7 +119,7 @@ static void on_request(rondo_http_request *request, rondo_http_response *respons
     const serve *s = arg;
     bool preflight = s->options.cors && is_preflight(request);
 
-    if (!s->options.quiet) access_log_begin(request, response);
+    if (!s->options.quiet && s->options.log == NULL) access_log_begin(request, response);
     for (size_t i = 0; i < s->options.field_count; i++)
         rondo_http_response_header(response, s->options.fields[i].name, s->options.fields[i].value);
     if (s->options.cors) add_cors(response, preflight);
@@ -127,6 +151,8 @@ static void on_reload(rondo_signal *handle, int signum, void *arg) {
     (void)signum;
     if (s->listeners.tls != NULL && rondo_tls_reload(s->listeners.tls) < 0)
         complain("the certificate stays as it was: %s", rondo_tls_context_error(s->listeners.tls));
+    if (s->listeners.log != NULL && rondo_http_log_reopen(s->listeners.log) < 0)
+        complain("the log stays as it was: out of memory");
 }
 
 static void on_prepare(rondo_prepare *prepare, void *arg) {
@@ -146,7 +172,7 @@ static int start_watching(serve *s) {
     if (prepare == NULL || rondo_prepare_start(prepare, on_prepare, NULL) != 0) return EXIT_RUNTIME;
     rondo_unref(prepare);
     /* With nothing to read again, SIGHUP is what a terminal says when it goes: it ends the process. */
-    int count = s->options.certificate != NULL ? 3 : 2;
+    int count = s->options.certificate != NULL || s->options.log != NULL ? 3 : 2;
     for (int i = 0; i < count; i++) {
         s->signals[i] = rondo_signal_new(s->loop);
         if (s->signals[i] == NULL ||
@@ -173,10 +199,16 @@ static int run(serve *s) {
     status = open_directory(s);
     if (status == EXIT_OK) status = set_files(s);
     if (status == EXIT_OK && s->options.certificate != NULL) status = open_tls(s);
+    if (status == EXIT_OK && s->options.log != NULL) status = open_log(s);
     if (status == EXIT_OK) status = listen_somewhere(&s->listeners, &s->options);
     if (status == EXIT_OK) status = announce(&s->listeners, &s->options);
-    if (status == EXIT_OK) rondo_loop_run(s->loop, RONDO_RUN_ALL);
-    return status;
+    if (status != EXIT_OK) return status;
+    rondo_loop_run(s->loop, RONDO_RUN_ALL);
+    if (s->listeners.log != NULL) { /* by itself, so that it can write what it has */
+        rondo_close(s->listeners.log);
+        rondo_loop_run(s->loop, RONDO_RUN_ALL);
+    }
+    return EXIT_OK;
 }
 
 static int serve_with(serve *s) {

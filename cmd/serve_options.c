@@ -94,6 +94,28 @@ static int take_drain_timeout(serve_options *ret, const char *value) {
     return EXIT_OK;
 }
 
+static int take_log(serve_options *ret, const char *value) {
+    ret->log = value;
+    return EXIT_OK;
+}
+
+/* In the order of the library's table, and named as there. */
+static const char *const log_formats[] = {
+#define NAME(name, what) #name,
+    RONDO_HTTP_LOG_FORMATS(NAME)
+#undef NAME
+};
+
+static int take_log_format(serve_options *ret, const char *value) {
+    for (size_t i = 0; i < sizeof log_formats / sizeof *log_formats; i++)
+        if (strcasecmp(value, log_formats[i]) == 0) {
+            ret->log_format = (rondo_http_log_format)i;
+            return EXIT_OK;
+        }
+    complain("'%s' is no format of a log; give common, combined, json or short", value);
+    return EXIT_USAGE;
+}
+
 /* RFC 9110 section 5.6.2 */
 static bool is_token(const char *text) {
     static const char others[] = "!#$%&'*+-.^_`|~";
@@ -185,6 +207,8 @@ static const option table[] = {
     {"--tls-cert", take_certificate, 0},
     {"--tls-key", take_key, 0},
     {"--header", take_header, 0},
+    {"--log", take_log, 0},
+    {"--log-format", take_log_format, 0},
     {"--max-connections", take_max_connections, 0},
     {"--drain-timeout", take_drain_timeout, 0},
     SWITCH("--list", list),
@@ -231,6 +255,7 @@ int parse_serve_options(int argc, char **argv, serve_options *ret) {
     bool only_names = false; /* after "--" */
 
     memset(ret, 0, sizeof *ret);
+    ret->log_format = RONDO_HTTP_LOG_COMBINED;
     for (int i = 1; i < argc; i++) {
         if (!only_names && strcmp(argv[i], "--") == 0) {
             only_names = true;
@@ -290,6 +315,8 @@ int show_serve_options(const serve_options *options) {
     printf("cors             %s\n", on_off(options->cors));
     for (size_t i = 0; i < options->field_count; i++)
         printf("header           %s: %s\n", options->fields[i].name, options->fields[i].value);
+    printf("log              %s\n", options->log ? options->log : "standard output");
+    printf("log-format       %s\n", options->log ? log_formats[options->log_format] : "SHORT");
     printf("drain-timeout    %" PRIu64 "\n", options->drain_timeout_ms / 1000);
     printf("quiet            %s\n", on_off(options->quiet));
     show_limits(options);

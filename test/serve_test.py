@@ -8,6 +8,7 @@ import fcntl
 import gzip
 import html
 import http.client
+import json
 import os
 import re
 import shlex
@@ -579,6 +580,37 @@ def test_tls(root):
             assert "stays as it was" in served.process.stderr.readline().decode()
             same(common_name(served), "second")
             same(served.end()[0], 0)
+
+
+def test_log(root):
+    refused(1, "can't open the log", "serve", root, "--port", "0", "--log", "/nowhere/x.log")
+    refused(2, "is no format", "serve", root, "--log", "x", "--log-format", "xml")
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "access.log")
+
+        def lines(name=path):
+            with open(name, encoding="utf-8") as file:
+                return file.read().splitlines()
+        with Served(root, "--log", path) as served:
+            served.get("/a.txt?q=1", "Referer: http://x/", 'User-Agent: "me"')
+            until(lambda: len(lines()) == 1)
+            assert re.fullmatch(r'127\.0\.0\.1 - - \[.*\] "GET /a.txt\?q=1 HTTP/1.1" 200 10 "http://x/" '
+                                r'"\S*me\S*"', lines()[0]), lines()
+            os.rename(path, path + ".1")
+            served.get("/a.txt")
+            until(lambda: len(lines(path + ".1")) == 2)  # still the file that it was
+            served.process.send_signal(signal.SIGHUP)
+            until(lambda: os.path.exists(path))
+            served.get("/nothing")
+            code, out, err = served.end()
+            same((code, err), (0, ""))
+            assert "GET" not in out, out
+        same(len(lines(path + ".1")), 2)
+        assert [line for line in lines() if " 404 " in line], lines()
+        with Served(root, "--log", path, "--log-format=json") as served:
+            served.get("/a.txt")
+            same(served.end()[0], 0)
+        same(json.loads(lines()[-1])["status"], 200)
 
 
 def until(condition):

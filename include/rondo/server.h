@@ -35,9 +35,10 @@ typedef void (*rondo_server_error_cb)(rondo_server *server, int error, void *arg
 RONDO_DECLARE_EVENT(rondo_server, rondo_server, error, rondo_server_error_cb);
 
 typedef enum rondo_drop_reason {
-    RONDO_DROP_FULL,     /* as many as rondo_server_set_max_connections() allows are open */
-    RONDO_DROP_STARVED,  /* descriptors or memory ran out; `error` says which */
-    RONDO_DROP_HANDSHAKE /* TLS failed; `error` says how, rondo_tls_error_text(stream) why */
+    RONDO_DROP_FULL,    /* as many as rondo_server_set_max_connections() allows are open */
+    RONDO_DROP_STARVED, /* descriptors or memory ran out; `error` says which */
+    RONDO_DROP_HANDSHAKE /* TLS failed; `error` says how, rondo_tls_error_text(stream) why. Or a header
+                          * of the PROXY protocol: RONDO_EPROTO, RONDO_ETIMEDOUT */
 } rondo_drop_reason;
 typedef struct rondo_server_drop {
     rondo_drop_reason reason;
@@ -102,6 +103,11 @@ RONDO_API int rondo_server_listen_inherited(rondo_server *server, const char *na
  * as soon as they are accepted, and told as `drop`. 0: any number, as at first. Those that are open
  * stay. */
 RONDO_API int rondo_server_set_max_connections(rondo_server *server, uint32_t connections);
+
+/* Whether connections begin with a header of the PROXY protocol (version 1 or 2), before TLS: those that
+ * are accepted from now on. rondo_stream_peer() tells the address that the header does. One that is
+ * wrong, longer than 2 KiB or not there within 5 s closes the connection, told as `drop`. */
+RONDO_API void rondo_server_set_proxy_protocol(rondo_server *server, bool required);
 
 /* Stops and restarts accepting: meanwhile connections wait in the kernel, as many as fit the backlog.
  * RONDO_ENOMEM: still paused. */

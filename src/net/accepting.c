@@ -64,7 +64,7 @@ static void take_connection(rondo_server *server, int fd) {
         return;
     }
     rondo__crowd_join(rondo__net_of(loop), server->crowd, fd);
-    if (!server->security) {
+    if (!server->security && !server->proxied) {
         rondo__server_hand_out(server, stream);
         return;
     }

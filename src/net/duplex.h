@@ -22,6 +22,7 @@
 #include "loop/alarm.h"
 #include "loop/emit.h"
 #include "loop/io.h"
+#include "net/address.h"
 #include "net/socket.h"
 #include "net/stream.h"
 #include "net/transport.h"
@@ -108,7 +109,8 @@ typedef struct rondo__stream_extra {
     int watched; /* events, by a transport with `watch` */
     rondo__opening *opening;
     rondo__terminal *terminal;
-    rondo__unread *unread; /* with RONDO__UNREAD, else NULL */
+    rondo__unread *unread;    /* with RONDO__UNREAD, else NULL */
+    rondo_address *told_peer; /* by a proxy, or NULL: see proxied.c */
     rondo__slot on[RONDO__STREAM_ALL_EVENTS - RONDO__STREAM_EVENTS];
 } rondo__stream_extra;
 

@@ -5,6 +5,7 @@
  */
 #include "loop/memory.h"
 #include "net/duplex.h"
+#include "net/proxy_header.h"
 #include "net/serving.h"
 
 typedef struct handshake {
@@ -38,7 +39,8 @@ static void on_failed(rondo_stream *stream, rondo__opening *opening) {
 int rondo__server_shake(rondo_server *server, rondo_stream *stream) {
     handshake *self = rondo__zalloc(sizeof *self);
     if (!self) return RONDO_ENOMEM;
-    int status = server->security->start(stream, server->security_context);
+    int status = server->proxied ? rondo__proxied_start(stream, server)
+                                 : server->security->start(stream, server->security_context);
     if (status == 0) status = rondo__stream_start_handshake(stream);
     if (status < 0) {
         rondo__free(self);

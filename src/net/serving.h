@@ -6,6 +6,7 @@
  *   accepting.c      connections, and too many     handshakes.c     between accepted and handed out
  *   listening.c      from an address, a path or a descriptor to a listening server
  *   unix_file.c      the file of a Unix socket     inherited.c      sockets of a service manager
+ *   proxied.c        whom a proxy speaks for       proxy_header.c   how it says that
  *
  * For these files only; protocols use net/server.h.
  */
@@ -37,6 +38,7 @@ struct rondo_server {
     uint16_t port;
     uint16_t crowd; /* of its open connections, while it listens: see buffers.h */
     bool paused;    /* rondo_server_pause() */
+    bool proxied;   /* connections begin with a header of the PROXY protocol */
     bool share;     /* SO_REUSEPORT */
     bool dual, dual_set;
     uint32_t most; /* open connections; 0: any number */

@@ -58,6 +58,7 @@ void rondo__stream_free_extra(rondo_stream *stream) {
     for (unsigned i = 0; i < sizeof extra->on / sizeof *extra->on; i++)
         rondo__slot_fini(&extra->on[i]);
     rondo__free(extra->unread);
+    rondo__free(extra->told_peer);
     rondo__free(extra);
     stream->extra = NULL;
 }
@@ -113,11 +114,23 @@ void rondo_stream_get_figures(const rondo_stream *stream, rondo_stream_figures *
     ret_figures->queued = rondo__queued(stream);
 }
 
+static int get_name(const rondo_stream *stream, bool peer, rondo_address *ret_address) {
+    if (rondo__handle_closing(&stream->base)) return RONDO_ECLOSED;
+    if (peer && stream->extra && stream->extra->told_peer) {
+        *ret_address = *stream->extra->told_peer;
+        return 0;
+    }
+    if (stream->fd < 0) return RONDO_ENOTCONN;
+    return rondo__socket_name(stream->fd, peer, ret_address);
+}
+
+int rondo__stream_peer_address(const rondo_stream *stream, rondo_address *ret_address) {
+    return get_name(stream, true, ret_address);
+}
+
 static int write_name(const rondo_stream *stream, bool peer, char *text, size_t size) {
     rondo_address address;
-    if (rondo__handle_closing(&stream->base)) return RONDO_ECLOSED;
-    if (stream->fd < 0) return RONDO_ENOTCONN;
-    int status = rondo__socket_name(stream->fd, peer, &address);
+    int status = get_name(stream, peer, &address);
     return status < 0 ? status : rondo_address_format(&address, text, size);
 }
 

@@ -32,6 +32,14 @@ int64_t rondo__socket_receive(int fd, void *buffer, size_t size) {
     return count < 0 ? rondo__socket_failure() : count;
 }
 
+int64_t rondo__socket_read_line(int fd, char *buffer, size_t size) {
+    ssize_t count;
+    RONDO__RETRY(count, recv(fd, buffer, size, MSG_PEEK | MSG_DONTWAIT));
+    if (count <= 0) return count < 0 ? rondo__socket_failure() : 0;
+    const char *lf = memchr(buffer, '\n', (size_t)count);
+    return rondo__socket_receive(fd, buffer, lf ? (size_t)(lf + 1 - buffer) : (size_t)count);
+}
+
 int rondo__socket_peek(int fd) {
     char byte;
     ssize_t count;

@@ -24,6 +24,8 @@ int64_t rondo__socket_receive(int fd, void *buffer, size_t size);
 /* Whether there is something to read, without taking it: 1, 0 at the end, or an error. Sockets
  * only. */
 int rondo__socket_peek(int fd);
+/* As rondo__socket_read(), of a socket, and not beyond the next '\n'. */
+int64_t rondo__socket_read_line(int fd, char *buffer, size_t size);
 
 enum {
     RONDO__SEND_PIPE = 1 << 0,  /* the fd is not a socket */

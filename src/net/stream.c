@@ -235,6 +235,11 @@ void rondo__stream_consume(rondo_stream *stream, const rondo__consumer *consumer
 
 bool rondo__stream_is_over(const rondo_stream *stream) { return rondo__stream_dead(stream); }
 
+bool rondo__stream_is_secure(const rondo_stream *stream) {
+    const rondo__transport *transport = rondo__transport_of(stream);
+    return transport && transport->secure;
+}
+
 void *rondo__stream_owner(const rondo_stream *stream) { return stream->owner; }
 
 void *rondo__stream_room(rondo_stream *stream) {

@@ -6,6 +6,7 @@
 #ifndef RONDO__STREAM_H
 #define RONDO__STREAM_H
 
+#include <rondo/address.h>
 #include <rondo/stream.h>
 #include <rondo/stream_settings.h>
 
@@ -51,6 +52,11 @@ int rondo__stream_commit(rondo_stream *stream, size_t used);
 
 /* Whether it closes, or has failed and will: nothing can be written or read any more. */
 bool rondo__stream_is_over(const rondo_stream *stream);
+
+/* The peer's address, or what a proxy in front of it said: as rondo_stream_peer(). */
+int rondo__stream_peer_address(const rondo_stream *stream, rondo_address *ret_address);
+/* Whether its bytes are encrypted. */
+bool rondo__stream_is_secure(const rondo_stream *stream);
 
 /* Bytes that were written and not yet taken by the kernel. */
 size_t rondo__stream_queued(const rondo_stream *stream);

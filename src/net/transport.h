@@ -22,6 +22,7 @@
 
 typedef struct rondo__transport {
     const char *name;
+    bool secure; /* nobody in between can read or change its bytes */
     /* For a stream without a descriptor to poll: it wants to hear of `events` from now on, as of
      * rondo__io_watch(). The transport calls rondo__stream_ready() for those that are there, again and
      * again as long as they are, from where the loop dispatches, never inside this call. NULL: the fd's

@@ -225,6 +225,7 @@ static void tls_free(rondo_stream *stream) { rondo__tls_free(rondo__tls_of(strea
 
 const rondo__transport rondo__tls_transport = {
     .name = "tls",
+    .secure = true,
     .read = tls_read,
     .peek = tls_peek,
     .write = tls_write,

@@ -49,7 +49,8 @@ TEST(pause_holds_the_end_of_no_body_back) {
 }
 
 static void set_limits(web_host *web, uint64_t body_bytes, size_t head_bytes) {
-    rondo_http_limits limits = {.body_bytes = body_bytes, .head_bytes = head_bytes};
+    rondo_http_limits limits = {
+        .body_bytes = body_bytes, .trailer_bytes = head_bytes, .head_bytes = head_bytes};
     rondo_http_server_set_limits(web->server, &limits);
 }
 

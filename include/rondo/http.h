@@ -11,6 +11,7 @@
 #include <rondo/http_events.h>
 #include <rondo/http_files.h>
 #include <rondo/http_log.h>
+#include <rondo/http_query.h>
 #include <rondo/http_request.h>
 #include <rondo/http_response.h>
 #include <rondo/http_router.h>

@@ -28,6 +28,10 @@ RONDO_API int rondo_http_request_minor(const rondo_http_request *request);
 /* The first field of that name, any case; data is NULL when there is none. */
 RONDO_API rondo_slice rondo_http_request_header(const rondo_http_request *request,
                                                 const char *name);
+/* All fields of that name, one after another, as a list may be spread over several (RFC 9110 section
+ * 5.3): *at is 0 at first, and says where to go on. false: no more. */
+RONDO_API bool rondo_http_request_header_next(const rondo_http_request *request, const char *name,
+                                              size_t *at, rondo_slice *ret_value);
 RONDO_API size_t rondo_http_request_header_count(const rondo_http_request *request);
 /* The i-th field in the order of arrival; false when there is none. */
 RONDO_API bool rondo_http_request_header_at(const rondo_http_request *request, size_t i,
@@ -36,8 +40,16 @@ RONDO_API bool rondo_http_request_header_at(const rondo_http_request *request, s
  * NULL when it doesn't (RFC 9110 section 7.8). Taken with rondo_http_response_upgrade(), declined by
  * any other answer. */
 RONDO_API rondo_slice rondo_http_request_upgrade(const rondo_http_request *request);
-/* The peer's address, as rondo_stream_peer(). */
+/* The peer's address, as rondo_stream_peer(); RONDO_ECLOSED when it has gone. */
 RONDO_API int rondo_http_request_peer(const rondo_http_request *request, char *text, size_t size);
+/* The client's address without a port, "192.0.2.1" or "2001:db8::1", or "unix": what the proxies that are
+ * trusted (rondo_http_server_trust()) tell of it, otherwise the peer. Returns its length, or an error as
+ * above; 46 octets always do. */
+RONDO_API int rondo_http_request_client(const rondo_http_request *request, char *text, size_t size);
+/* "https" or "http", and the host with its port, if it was given, as the client has them: what a trusted
+ * peer says, else how the connection is secured, and the target or the field Host. */
+RONDO_API rondo_slice rondo_http_request_scheme(const rondo_http_request *request);
+RONDO_API rondo_slice rondo_http_request_host(const rondo_http_request *request);
 
 /* One pointer of the user's per request; NULL at first. Rondo never looks at it. What has to be freed
  * is, in the response's `close`. */
@@ -59,6 +71,13 @@ RONDO_API void rondo_http_request_on_end(rondo_http_request *request, rondo_http
  * client has gone), RONDO_EBUSY when a part of the body has been told or dropped already. */
 RONDO_API int rondo_http_request_collect(rondo_http_request *request, size_t most,
                                          rondo_http_body_cb cb, void *arg);
+/* Trailer fields, which came behind a chunked body: known from its `end` on. As for those of the head, with
+ * which they are not to be mixed (RFC 9110 section 6.5). */
+RONDO_API rondo_slice rondo_http_request_trailer(const rondo_http_request *request,
+                                                 const char *name);
+RONDO_API size_t rondo_http_request_trailer_count(const rondo_http_request *request);
+RONDO_API bool rondo_http_request_trailer_at(const rondo_http_request *request, size_t i,
+                                             rondo_slice *ret_name, rondo_slice *ret_value);
 /* Whether the client waits to be asked for the body (RFC 9110 section 10.1.1). It is asked with 100 as soon
  * as there is a listener, unless the body is paused: so an application may pause, think, and then resume,
  * ask by rondo_http_response_inform(), or answer (417, for example), which ends the connection. */

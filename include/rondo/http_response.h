@@ -16,8 +16,8 @@ typedef void (*rondo_http_response_cb)(rondo_http_response *response, void *arg)
 
 /* The whole answer in one call: status line, Date, Content-Type (NULL: none), Content-Length, the
  * fields added before, and the body (copied; not sent for HEAD, 204, 304). Ends the response.
- * Returns 0; RONDO_ECLOSED when the client has gone; RONDO_ENOMEM or, above 15 MiB of body and
- * answers that wait, RONDO_ENOBUFS, when the connection had to be cut off. Not ended, nothing done:
+ * Returns 0; RONDO_ECLOSED when the client has gone; RONDO_ENOMEM or, when body and answers that
+ * wait are more than response_queue_bytes, RONDO_ENOBUFS, when the connection had to be cut off. Not ended, nothing done:
  * RONDO_EINVAL for a status outside 200..599, a body with 204 or 304, or a content_type that
  * is empty, longer than 255 octets or has control characters; RONDO_EBUSY when the head was sent already. */
 RONDO_API int rondo_http_response_reply(rondo_http_response *response, int status,
@@ -44,6 +44,12 @@ RONDO_API int rondo_http_response_begin(rondo_http_response *response, int statu
  * said: RONDO_EOVERFLOW, nothing taken; before _begin: RONDO_EINVAL. For HEAD it takes and drops
  * them. */
 RONDO_API int rondo_http_response_write(rondo_http_response *response, rondo_slice data);
+/* Adds a trailer field, to be sent behind a body that is chunked: between _begin and _end. For a client that
+ * can't get it (HTTP/1.0, HEAD, a body with a length) it is dropped: RONDO_ENOTSUP. Otherwise as _header;
+ * RONDO_EINVAL also before _begin, and for fields that have to come before the body: those about its
+ * framing, coding and type, about caching, cookies and authorization (RFC 9110 section 6.5.1). */
+RONDO_API int rondo_http_response_trailer(rondo_http_response *response, const char *name,
+                                          const char *value);
 /* Ends the response, whatever it returns. With fewer octets than the length said, the connection is
  * cut off so that the client can tell, and RONDO_EPROTO is returned. Without a begin it sends 204.
  * RONDO_ECLOSED when the client has gone, RONDO_ENOMEM when it could not be ended properly. */

@@ -17,22 +17,54 @@
 extern "C" {
 #endif
 
-/* X(field, type, default, what it bounds and the answer given): the limits of a server. */
+/* X(field, type, default, what it bounds and the answer given): the limits of a server. In front of each
+ * stands what somebody could do without it. */
 #define RONDO_HTTP_LIMITS(X)                                                                      \
+    /* memory and logs filled with targets that nobody would type */                              \
     X(target_bytes, size_t, 8192, "request target; 414")                                          \
+    /* memory filled by heads that never end */                                                   \
     X(head_bytes, size_t, 16384, "request line and header fields in all; 431")                    \
+    /* lookups made slow by thousands of small fields */                                          \
     X(header_count, size_t, 128, "header fields, and trailer fields; 431")                        \
+    /* memory filled behind the body, where few look */                                           \
+    X(trailer_bytes, size_t, 8192, "trailer fields in all; 431")                                  \
+    /* disks and memory filled by one request */                                                  \
     X(body_bytes, uint64_t, 10485760, "request body, decoded; 413")                               \
+    /* gigabytes read for a body of a few octets (CVE-2023-39326) */                              \
     X(chunk_extension_bytes, size_t, 4096, "framing of chunks that no data pays for; 400")        \
+    /* connections held by heads that drip (slowloris) */                                         \
     X(head_timeout_ms, uint64_t, 10000, "from a request's first octet to its last header; 408")   \
+    /* connections held by bodies that stop */                                                    \
     X(body_timeout_ms, uint64_t, 30000, "silence while a body is awaited; 408")                   \
+    /* the same by bodies that drip (R-U-Dead-Yet) */                                             \
     X(body_min_rate, uint64_t, 500,                                                               \
       "octets per second of a body, averaged from its start after 10 s; 408")                     \
+    /* the same by bodies that are just fast enough */                                            \
+    X(body_total_ms, uint64_t, 3600000, "a body in all, but for pauses of the application; 408")  \
+    /* descriptors held by clients that ask nothing */                                            \
     X(idle_timeout_ms, uint64_t, 75000, "a kept connection between requests; closed")             \
+    /* answers held in memory by clients that do not read them */                                 \
     X(write_timeout_ms, uint64_t, 30000, "a client that takes nothing of its answer; closed")     \
+    /* the same by clients that read an octet now and then (slow read) */                         \
+    X(write_min_rate, uint64_t, 100,                                                              \
+      "octets per second taken of an answer, averaged over write_timeout_ms; closed")             \
+    /* memory filled by answers that the application writes without waiting for `drain` */        \
+    X(response_queue_bytes, size_t, 15728640,                                                     \
+      "written and not yet taken, of one connection; "                                            \
+      "RONDO_ENOBUFS")                                                                            \
+    /* descriptors held by clients that have been refused */                                      \
     X(linger_ms, uint64_t, 2000, "reading on after a refusal so that the answer arrives; closed") \
+    /* one client's connection that outlives every other balance */                               \
     X(requests_per_connection, uint64_t, 100000, "then Connection: close")                        \
-    X(connections, size_t, 65536, "open connections; further ones are closed at once")
+    /* one client's pipeline answered while all others wait */                                    \
+    X(pipeline_depth, uint32_t, 128, "requests of one connection in a row; the others' turn")     \
+    /* an application with more work than it will ever do */                                      \
+    X(requests_in_flight, size_t, 65536, "requests that were not answered yet, in all; 503")      \
+    /* descriptors and memory taken by connections */                                             \
+    X(connections, size_t, 65536, "open connections; 503, far above it closed at once")           \
+    /* all of them taken by one client; lower it where clients come without a proxy */            \
+    X(connections_per_address, size_t, 65536,                                                     \
+      "of an IPv4 address, of an IPv6 /64; trusted networks have no such limit; closed at once")
 
 typedef struct rondo_http_limits {
 #define RONDO__LIMIT_FIELD(field, type, value, what) type field;
@@ -77,12 +109,42 @@ RONDO_API int rondo_http_server_address(const rondo_http_server *server, char *t
  * instead of it. NULL when that is draining or closing and has closed it. */
 RONDO_API rondo_server *rondo_http_server_listener(const rondo_http_server *server);
 
-/* The limits, from now on. A 0 in a field means its default. head_bytes is at least 256 and at most
- * 1 GiB. */
+/* The limits, from now on; connections are counted by address since connections_per_address was set below
+ * `connections`. A 0 in a field means its default. head_bytes is at least 256 and at most 1 GiB,
+ * response_queue_bytes at most 15 MiB; write_timeout_ms is kept to a quarter of it. */
 RONDO_API void rondo_http_server_set_limits(rondo_http_server *server,
                                             const rondo_http_limits *limits);
 RONDO_API void rondo_http_server_get_limits(const rondo_http_server *server,
                                             rondo_http_limits *ret_limits);
+
+/* What a server has, and has turned away. */
+typedef struct rondo_http_figures {
+    size_t connections;        /* open now, but for those that are being turned away */
+    size_t requests_in_flight; /* not ended by the application yet */
+    uint64_t accepted;         /* connections, ever */
+    uint64_t turned_away;      /* with 503: connections and requests above their limits */
+    uint64_t
+        closed_at_once; /* connections above connections_per_address, or far above `connections` */
+} rondo_http_figures;
+RONDO_API void rondo_http_server_get_figures(const rondo_http_server *server,
+                                             rondo_http_figures *ret_figures);
+
+/* ---- behind proxies ---- */
+
+/* Every connection begins with a header of the PROXY protocol, version 1 or 2, before TLS, within 5 s and
+ * 2 KiB. The address that it tells is the peer's from then on; with LOCAL or UNKNOWN, it is the proxy's
+ * own. A connection without is closed, and counted by the listener (rondo_server_get_figures(),
+ * `drop`). For those accepted from now on: whoever can connect can claim any address, so the port must
+ * be the proxies' alone. */
+RONDO_API void rondo_http_server_set_proxy_protocol(rondo_http_server *server, bool required);
+
+/* Believes what proxies of that network say about their clients: "10.0.0.0/8", "2001:db8::/32", one address,
+ * or "unix" for whoever comes by a Unix socket. What follows the length must be 0. Adds to those before.
+ * 0, RONDO_EINVAL, RONDO_ENOBUFS (256 are the most), RONDO_ENOMEM. Nobody is believed at first. */
+RONDO_API int rondo_http_server_trust(rondo_http_server *server, const char *network);
+/* Which fields the proxies write: Forwarded (RFC 7239), or, at first, X-Forwarded-For, -Proto and -Host.
+ * The others are not looked at, since they come from the client as they are. */
+RONDO_API void rondo_http_server_set_forwarded(rondo_http_server *server, bool forwarded);
 
 /* Shuts down gently: stops accepting, closes idle connections, lets requests in flight finish with
  * `Connection: close`, then closes the server; after deadline_ms (0: none) the rest is cut off.

@@ -125,19 +125,21 @@ static int check_trailers(const rondo_http_request *request, const rondo_http_li
                           rondo__scan scan) {
     if (scan == RONDO__SCAN_BAD) return 400;
     if (request->trailers.lines > limits->header_count) return 431;
-    return scan == RONDO__SCAN_MORE && request->trailer_len >= limits->head_bytes ? 431 : 0;
+    return scan == RONDO__SCAN_MORE && request->trailer_len >= limits->trailer_bytes ? 431 : 0;
 }
 
-/* The fields after the last chunk: bounded like a head, checked by scanner and parser, dropped. */
+/* The fields after the last chunk: bounded, checked by scanner and parser, kept. */
 static size_t feed_trailers(rondo__http_conn *conn, const char *data, size_t len) {
     rondo_http_request *request = conn->request;
     const rondo_http_limits *limits = &conn->server->limits;
-    size_t room = left_of(limits->head_bytes, request->trailer_len), used = 0, parsed = 0;
+    size_t room = left_of(limits->trailer_bytes, request->trailer_len), used = 0, parsed = 0;
     size_t most = len < room ? len : room;
     rondo_slice piece;
     rondo__scan scan = rondo__trailer_scan_run(&request->trailers, data, most, &used);
+    bool kept = used == 0 || rondo__trailers_keep(request, data, used, limits->trailer_bytes);
     request->trailer_len += used;
     int status = check_trailers(request, limits, scan);
+    if (status == 0 && !kept) status = 503;
     if (status == 0) {
         int event = rondo__parser_body(&request->parser, data, used, 0, &parsed, &piece);
         int wanted = scan == RONDO__SCAN_END ? RONDO__PARSER_DONE : RONDO__PARSER_MORE;

@@ -14,6 +14,8 @@
 
 /* Empty lines before a request that are skipped (RFC 9112 section 2.2 asks for one). */
 #define BLANKS_MOST 16
+/* Connections above the limit that are answered with 503 at a time. */
+#define AWAY_MOST 1024
 
 static void request_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
                           void *arg) {
@@ -38,6 +40,10 @@ static void dispatch(rondo__http_conn *conn) {
     rondo_http_server *server = conn->server;
     int status = rondo__head_check(request, &server->limits, server->connect);
     if (status == 0 && request->body_left > server->limits.body_bytes) status = 413;
+    if (status == 0 && server->tally->in_flight >= server->limits.requests_in_flight) {
+        server->turned_away++;
+        status = 503;
+    }
     if (status != 0) {
         rondo__conn_refuse(conn, status);
         return;
@@ -49,6 +55,7 @@ static void dispatch(rondo__http_conn *conn) {
     }
     conn->state = RONDO__CONN_BODY;
     request->flags &= (uint16_t)~RONDO__REQUEST_TIMED; /* that was the head */
+    if (RONDO__UNLIKELY(request->tally->on_response != NULL)) rondo__request_remember_peer(request);
     if (conn->requests < UINT32_MAX) conn->requests++;
     if (is_last(conn)) conn->flags |= RONDO__CONN_CLOSE;
     if (server->on_request) {
@@ -100,6 +107,7 @@ void rondo__conn_answered(rondo__http_conn *conn) {
         rondo_http_request *request = conn->request;
         request->on_data = NULL;
         request->on_end = NULL;
+        if (request->flags & RONDO__REQUEST_PAUSED) rondo__conn_start_body_clock(conn);
         request->flags &= (uint16_t)~RONDO__REQUEST_PAUSED;
         if (!(conn->flags & RONDO__CONN_FEEDING))
             rondo__body_drop(conn); /* else feed() sees to it */
@@ -218,8 +226,11 @@ static size_t feed_once(rondo__http_conn *conn, const char *data, size_t len) {
 /* Takes octets until they are used up or must wait; returns how many are left. */
 static size_t feed(rondo__http_conn *conn, const char *data, size_t len) {
     RONDO_ASSERT(!(conn->flags & RONDO__CONN_FEEDING));
+    uint32_t first = conn->requests, most = conn->server->limits.pipeline_depth;
     conn->flags |= RONDO__CONN_FEEDING;
     while ((len > 0 || end_waits(conn)) && !is_held(conn)) {
+        /* Enough for now: the other connections' turn. */
+        if (conn->requests - first >= most && conn->state == RONDO__CONN_IDLE) break;
         size_t used = feed_once(conn, data, len);
         RONDO_ASSERT(used <= len);
         data += used;
@@ -243,7 +254,7 @@ static void run_rest(rondo_loop *loop, rondo__task *task) {
     rondo__http_rest *rest = RONDO__OF(task, rondo__http_rest, task);
     rondo__http_conn *conn = rest->conn;
     rondo_stream *stream = conn->stream;
-    if (is_held(conn)) return;
+    if (is_held(conn) || rondo__stream_is_over(stream)) return;
     rondo__cork(loop);
     size_t left = feed(conn, rest->data + rest->from, rest->len - rest->from);
     rest->from = rest->len - left;
@@ -253,6 +264,8 @@ static void run_rest(rondo_loop *loop, rondo__task *task) {
     } else if (left == 0 && !end_waits(conn)) {
         conn->rest = NULL;
         rondo__free(rest);
+        rondo__conn_go_on(conn);
+    } else if (!is_held(conn)) {
         rondo__conn_go_on(conn);
     }
     rondo__uncork(loop);
@@ -272,6 +285,7 @@ static void keep(rondo__http_conn *conn, const char *data, size_t len) {
     memcpy(rest->data, data, len);
     conn->rest = rest;
     rondo__conn_hold(conn);
+    if (!is_held(conn)) rondo__conn_go_on(conn); /* it is only the others' turn */
 }
 
 void rondo__conn_hold(rondo__http_conn *conn) {
@@ -292,10 +306,9 @@ void rondo__conn_go_on(rondo__http_conn *conn) {
 }
 
 void rondo__conn_resumed(rondo__http_conn *conn) {
-    if (conn->state == RONDO__CONN_BODY && !(conn->flags & RONDO__CONN_FEEDING)) {
-        conn->request->flags &=
-            (uint16_t)~RONDO__REQUEST_TIMED; /* the pause was not the client's */
-        rondo__body_await(conn);
+    if (conn->state == RONDO__CONN_BODY) {
+        rondo__conn_start_body_clock(conn);
+        if (!(conn->flags & RONDO__CONN_FEEDING)) rondo__body_await(conn);
     }
     rondo__conn_go_on(conn);
 }
@@ -354,12 +367,10 @@ static void on_error(rondo_stream *stream, int error) {
 
 static void on_closed(rondo_stream *stream) {
     rondo__http_conn *conn = conn_of(stream);
-    rondo_http_server *server = conn->server;
     conn->state = RONDO__CONN_GONE;
     rondo_http_response *response = rondo__conn_detach(conn);
     rondo__alarm_clear(&conn->alarm);
-    rondo__list_remove(&conn->link);
-    rondo__http_server_lost(server);
+    rondo__http_server_lost(conn);
     /* Last, since the application may do anything now. */
     if (response) rondo__response_aborted(response);
 }
@@ -373,6 +384,35 @@ static const rondo__consumer consumer = {
     .closed = on_closed,
 };
 
+/* Its address may have one more. */
+static bool join_crowd(rondo__http_conn *conn) {
+    rondo_http_server *server = conn->server;
+    rondo_address address;
+    rondo__ip ip;
+    size_t most = server->limits.connections_per_address;
+    if (most >= server->limits.connections) return true; /* that is the smaller one anyway */
+    if (rondo__stream_peer_address(conn->stream, &address) < 0) return false; /* it has gone */
+    if (!rondo__ip_of(&address, &ip)) return true;
+    if (rondo__networks_have(&server->tally->networks, &ip)) return true;
+    int64_t crowd = rondo__crowds_join(&server->crowds, &ip, most);
+    conn->crowd = crowd > 0 ? (uint32_t)crowd : 0;
+    return crowd > 0;
+}
+
+/* One above the limit is told that it is, if there are not too many of these as well. */
+static void turn_away(rondo__http_conn *conn) {
+    rondo_http_server *server = conn->server;
+    if (server->away_count >= AWAY_MOST) {
+        server->closed_at_once++;
+        rondo__conn_cut(conn);
+        return;
+    }
+    conn->flags |= RONDO__CONN_AWAY;
+    server->away_count++;
+    server->turned_away++;
+    rondo__conn_refuse(conn, 503);
+}
+
 void rondo__conn_new(rondo_http_server *server, rondo_stream *stream) {
     rondo__http_conn *conn = rondo__stream_room(stream);
     rondo__alarm_init(&conn->alarm, rondo__conn_alarm);
@@ -385,5 +425,10 @@ void rondo__conn_new(rondo_http_server *server, rondo_stream *stream) {
     rondo_stream_set_half_open(stream, true);
     rondo__conn_arm_idle(conn);
     rondo_resume(stream);
-    if (server->conn_count > server->limits.connections) rondo__conn_cut(conn);
+    if (!join_crowd(conn)) {
+        server->closed_at_once++;
+        rondo__conn_cut(conn);
+    } else if (server->conn_count - server->away_count > server->limits.connections) {
+        turn_away(conn);
+    }
 }

@@ -41,7 +41,8 @@ enum {
     RONDO__CONN_PEER_ENDED = 1 << 5,
     RONDO__CONN_FINISHED = 1 << 6, /* our last octet was sent */
     RONDO__CONN_SAW_CR = 1 << 7,   /* of an empty line before a request */
-    RONDO__CONN_MARKED = 1 << 8    /* the client must take more than marked_out in time */
+    RONDO__CONN_MARKED = 1 << 8,   /* the client must take more than marked_out in time */
+    RONDO__CONN_AWAY = 1 << 9      /* above the limit: it is told so, and closed */
 };
 
 /* Octets that arrived behind a request that is not answered yet, at most one read's. */
@@ -58,7 +59,8 @@ typedef struct rondo__http_conn {
     rondo_stream *stream;
     rondo_http_server *server;
     rondo__http_rest *rest;
-    uint64_t since_ns;   /* when that began which the alarm watches over: the state, or the mark */
+    uint32_t since;      /* when that began which the alarm watches over, see timeouts.c */
+    uint32_t crowd;      /* of its address; 0: it is not counted */
     uint64_t marked_out; /* octets that had left at the mark */
     /* ---- what may still be looked at in RONDO__CONN_GIVEN ---- */
     rondo_http_request *request; /* NULL while idle */
@@ -136,6 +138,9 @@ void rondo__conn_alarm(rondo_loop *loop, rondo__alarm *alarm);
 void rondo__conn_arm_idle(rondo__http_conn *conn);
 void rondo__conn_arm_head(rondo__http_conn *conn);
 void rondo__conn_arm_closing(rondo__http_conn *conn);
+/* The application pauses a body, and goes on with it: time in between does not count. */
+void rondo__conn_stop_body_clock(rondo__http_conn *conn);
+void rondo__conn_start_body_clock(rondo__http_conn *conn);
 /* A body is awaited from now on. */
 void rondo__conn_arm_body(rondo__http_conn *conn);
 /* A part of an answer was queued, and more will come. */

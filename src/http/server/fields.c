@@ -65,6 +65,50 @@ int rondo_http_response_header(rondo_http_response *response, const char *name, 
     return 0;
 }
 
+/* ---- behind the body ---- */
+
+/* Whoever gets these only behind the body has acted without them already (RFC 9110 section 6.5.1). */
+static bool belongs_before(rondo_slice name) {
+    static const char *const before[] = {"host",
+                                         "trailer",
+                                         "te",
+                                         "upgrade",
+                                         "content-encoding",
+                                         "content-type",
+                                         "content-range",
+                                         "cache-control",
+                                         "age",
+                                         "expires",
+                                         "vary",
+                                         "location",
+                                         "set-cookie",
+                                         "www-authenticate",
+                                         "authorization",
+                                         "retry-after",
+                                         "expect",
+                                         "range",
+                                         "max-forwards"};
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
+        if (rondo__http_word_is(name.data, name.len, before[i])) return true;
+    return false;
+}
+
+int rondo_http_response_trailer(rondo_http_response *response, const char *name,
+                                const char *value) {
+    RONDO__CHECK(response, &rondo__response_kind);
+    if (!response->request || !rondo__response_conn(response)) return RONDO_ECLOSED;
+    rondo_slice name_slice = rondo_slice_text(name), value_slice = rondo_slice_text(value);
+    int result = rondo__response_check_field(name_slice, value_slice);
+    if (result < 0) return result;
+    if (response->status == 0 || belongs_before(name_slice)) return RONDO_EINVAL;
+    if (response->bodyless || response->framing != RONDO__FRAMING_CHUNKS) return RONDO_ENOTSUP;
+    char *at;
+    result = rondo__request_out(response->request, rondo__field_len(name_slice, value_slice), &at);
+    if (result < 0) return result;
+    rondo__response_put_field(at, name_slice, value_slice);
+    return 0;
+}
+
 /* ---- before the answer ---- */
 
 static int check_inform(const rondo_http_response *response, int status,

@@ -103,6 +103,8 @@ static bool check_host(const char *at, const char *end) {
     return true;
 }
 
+bool rondo__head_is_host(rondo_slice text) { return check_host(text.data, text.data + text.len); }
+
 /* The same for a field. Nearly all requests to a loop's servers name the same host: the last good
  * one is remembered. */
 static bool check_host_field(rondo__http *http, const char *value, size_t len) {

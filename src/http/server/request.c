@@ -32,6 +32,7 @@ rondo_http_request *rondo__request_take(rondo__http *http, rondo__http_conn *con
     request->flags = RONDO__REQUEST_BY_CONN;
     request->http = http;
     request->conn = conn;
+    request->tally = conn->server->tally;
     request->head = request->arena;
     request->head_size = RONDO__ARENA_BYTES;
     rondo__parser_init(&request->parser);
@@ -48,6 +49,7 @@ static void free_parts(rondo_http_request *request) {
     if (request->out && !out_is_inline(request)) rondo__free(request->out);
     if ((request->flags & RONDO__REQUEST_COLLECTS) && request->collecting.room > 0)
         rondo__free(request->collecting.data);
+    rondo__free(request->trailer_text);
 }
 
 void rondo__request_release(rondo_http_request *request, unsigned by) {
@@ -155,93 +157,27 @@ int rondo_http_request_minor(const rondo_http_request *request) {
     return request->minor;
 }
 
-/* ---- its fields ---- */
+/* ---- who asks ---- */
 
-typedef struct field {
-    rondo_slice name, value;
-} field;
-
-/* Splits the field line at `line`, name ":" OWS value OWS CRLF, and returns where the next one begins.
- * There is no table of fields: most requests are asked for few of them, if any. */
-static const char *split(const rondo_http_request *request, const char *line, field *ret_field) {
-    const char *end = request->head + request->head_len;
-    const char *colon = memchr(line, ':', (size_t)(end - line));
-    RONDO_ASSERT(colon);
-    const char *lf = memchr(colon, '\n', (size_t)(end - colon));
-    RONDO_ASSERT(lf && lf[-1] == '\r');
-    const char *value = colon + 1, *stop = lf - 1;
-    while (rondo__http_blank(*value)) value++;
-    while (stop > value && rondo__http_blank(stop[-1])) stop--;
-    ret_field->name = rondo_slice_of(line, (size_t)(colon - line));
-    ret_field->value = rondo_slice_of(value, (size_t)(stop - value));
-    return lf + 1;
-}
-
-static bool same_name(const char *a, const char *b, size_t len) {
-    for (size_t i = 0; i < len; i++)
-        if (rondo__http_lower(a[i]) != rondo__http_lower(b[i])) return false;
-    return true;
-}
-
-rondo_slice rondo_http_request_header(const rondo_http_request *request, const char *name) {
-    RONDO__CHECK_REQUEST(request);
-    size_t len = strlen(name);
-    const char *line = request->head + request->fields;
-    field found;
-    for (uint32_t i = 0; i < request->field_count; i++) {
-        line = split(request, line, &found);
-        if (found.name.len == len && same_name(found.name.data, name, len)) return found.value;
+int rondo__request_peer_address(const rondo_http_request *request, rondo_address *ret_address) {
+    if (request->flags & RONDO__REQUEST_PEER_KNOWN) {
+        *ret_address = request->peer;
+        return 0;
     }
-    return rondo_slice_of(NULL, 0);
+    if (!request->conn) return RONDO_ECLOSED;
+    return rondo__stream_peer_address(request->conn->stream, ret_address);
 }
 
-size_t rondo_http_request_header_count(const rondo_http_request *request) {
-    RONDO__CHECK_REQUEST(request);
-    return request->field_count;
-}
-
-bool rondo_http_request_header_at(const rondo_http_request *request, size_t i,
-                                  rondo_slice *ret_name, rondo_slice *ret_value) {
-    RONDO__CHECK_REQUEST(request);
-    if (i >= request->field_count) return false;
-    /* Where the next one begins is remembered, so that going through all of them is linear. */
-    rondo_http_request *own = (rondo_http_request *)(uintptr_t)request;
-    if (i < own->cursor || own->cursor_at == 0) {
-        own->cursor = 0;
-        own->cursor_at = own->fields;
-    }
-    field found;
-    do {
-        const char *next = split(own, own->head + own->cursor_at, &found);
-        own->cursor_at = (uint32_t)(next - own->head);
-    } while (own->cursor++ < i);
-    *ret_name = found.name;
-    *ret_value = found.value;
-    return true;
-}
-
-/* The fields of an answer that has been sent are needed no more: there is room. */
-void rondo__request_note_peer(rondo_http_request *request) {
-    char text[RONDO_ADDRESS_TEXT_BYTES], *room;
-    int len = request->conn ? rondo_stream_peer(request->conn->stream, text, sizeof text) : 0;
-    request->out_len = 0;
-    if (len <= 0 || rondo__request_out(request, (size_t)len, &room) < 0) return;
-    memcpy(room, text, (size_t)len);
-    request->flags |= RONDO__REQUEST_PEER;
-}
-
-static int noted_peer(const rondo_http_request *request, char *text, size_t size) {
-    if (request->out_len >= size) return RONDO_ENOBUFS;
-    memcpy(text, request->out, request->out_len);
-    text[request->out_len] = '\0';
-    return (int)request->out_len;
+void rondo__request_remember_peer(rondo_http_request *request) {
+    if (rondo__request_peer_address(request, &request->peer) == 0)
+        request->flags |= RONDO__REQUEST_PEER_KNOWN;
 }
 
 int rondo_http_request_peer(const rondo_http_request *request, char *text, size_t size) {
     RONDO__CHECK_REQUEST(request);
-    if (request->flags & RONDO__REQUEST_PEER) return noted_peer(request, text, size);
-    if (!request->conn) return RONDO_ECLOSED;
-    return rondo_stream_peer(request->conn->stream, text, size);
+    rondo_address address;
+    int status = rondo__request_peer_address(request, &address);
+    return status < 0 ? status : rondo_address_format(&address, text, size);
 }
 
 void rondo_http_request_set_data(rondo_http_request *request, void *data) {
@@ -278,6 +214,7 @@ bool rondo_http_request_expects_continue(const rondo_http_request *request) {
 int rondo_http_request_pause(rondo_http_request *request) {
     RONDO__CHECK_REQUEST(request);
     if (!request->conn || !rondo__conn_alive(request->conn)) return RONDO_ECLOSED;
+    if (!(request->flags & RONDO__REQUEST_PAUSED)) rondo__conn_stop_body_clock(request->conn);
     request->flags |= RONDO__REQUEST_PAUSED;
     rondo__conn_hold(request->conn);
     return 0;

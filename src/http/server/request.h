@@ -8,6 +8,7 @@
 #ifndef RONDO__HTTP_REQUEST_H
 #define RONDO__HTTP_REQUEST_H
 
+#include <rondo/address.h>
 #include <rondo/http.h>
 #include <string.h>
 
@@ -23,22 +24,22 @@ enum { RONDO__BODY_NONE, RONDO__BODY_LENGTH, RONDO__BODY_CHUNKS };
 
 /* rondo_http_request.flags */
 enum {
-    RONDO__REQUEST_CLOSE = 1 << 0,     /* the client wants, or has, to close after this one */
-    RONDO__REQUEST_EXPECTS = 1 << 1,   /* Expect: 100-continue, not answered yet */
-    RONDO__REQUEST_HEAD = 1 << 2,      /* the method is HEAD */
-    RONDO__REQUEST_PAUSED = 1 << 3,    /* the application wants no more of the body for now */
-    RONDO__REQUEST_TRAILERS = 1 << 4,  /* the last chunk has been read */
-    RONDO__REQUEST_OVER = 1 << 5,      /* the body is complete, and that was not told yet */
-    RONDO__REQUEST_TIMED = 1 << 6,     /* since_ns is set, and the alarm */
-    RONDO__REQUEST_ALLOCATED = 1 << 7, /* head or out are */
-    RONDO__REQUEST_BY_CONN = 1 << 8,   /* in use by the connection */
-    RONDO__REQUEST_BY_APP = 1 << 9,    /* in use by the response */
-    RONDO__REQUEST_COMPLETE = 1 << 10, /* the application knows that its body is */
-    RONDO__REQUEST_UPGRADE = 1 << 11,  /* the client asks for another protocol */
-    RONDO__REQUEST_CONNECT = 1 << 12,  /* the method is CONNECT */
-    RONDO__REQUEST_ROUTED = 1 << 13,   /* a router has seen it: `route` is in use */
-    RONDO__REQUEST_COLLECTS = 1 << 14, /* the body is gathered: see collect.c */
-    RONDO__REQUEST_PEER = 1 << 15 /* `out` is not the answer's any more, but the peer's address */
+    RONDO__REQUEST_CLOSE = 1 << 0,      /* the client wants, or has, to close after this one */
+    RONDO__REQUEST_EXPECTS = 1 << 1,    /* Expect: 100-continue, not answered yet */
+    RONDO__REQUEST_HEAD = 1 << 2,       /* the method is HEAD */
+    RONDO__REQUEST_PAUSED = 1 << 3,     /* the application wants no more of the body for now */
+    RONDO__REQUEST_TRAILERS = 1 << 4,   /* the last chunk has been read */
+    RONDO__REQUEST_OVER = 1 << 5,       /* the body is complete, and that was not told yet */
+    RONDO__REQUEST_TIMED = 1 << 6,      /* since_ns is set, and the alarm */
+    RONDO__REQUEST_ALLOCATED = 1 << 7,  /* head or out are */
+    RONDO__REQUEST_BY_CONN = 1 << 8,    /* in use by the connection */
+    RONDO__REQUEST_BY_APP = 1 << 9,     /* in use by the response */
+    RONDO__REQUEST_COMPLETE = 1 << 10,  /* the application knows that its body is */
+    RONDO__REQUEST_UPGRADE = 1 << 11,   /* the client asks for another protocol */
+    RONDO__REQUEST_CONNECT = 1 << 12,   /* the method is CONNECT */
+    RONDO__REQUEST_ROUTED = 1 << 13,    /* a router has seen it: `route` is in use */
+    RONDO__REQUEST_COLLECTS = 1 << 14,  /* the body is gathered: see collect.c */
+    RONDO__REQUEST_PEER_KNOWN = 1 << 15 /* `peer` is set */
 };
 
 /* A body that is gathered until it is complete. */
@@ -60,6 +61,7 @@ struct rondo_http_request {
     rondo__http *http;
     rondo_http_request *next;      /* in the free list */
     struct rondo__http_conn *conn; /* NULL: gone */
+    struct rondo__http_tally *tally;
     rondo_http_response *response; /* NULL: ended */
     /* ---- the head ---- */
     char *head; /* the arena, or an allocation */
@@ -80,6 +82,8 @@ struct rondo_http_request {
     uint64_t rate_from_ns, rate_from_seen; /* where the average begins; see timeouts.c */
     size_t framing; /* octets of chunk framing that no data has paid for; see body.c */
     size_t trailer_len;
+    char *trailer_text; /* if there are any, the lines so far */
+    uint32_t trailer_room;
     rondo__trailer_scan trailers;
     rondo_http_data_cb on_data;
     void *data_arg;
@@ -90,6 +94,7 @@ struct rondo_http_request {
     rondo__parser parser;
     rondo__route_state route;
     rondo__collecting collecting; /* with RONDO__REQUEST_COLLECTS */
+    rondo_address peer;           /* with RONDO__REQUEST_PEER_KNOWN */
     char arena[RONDO__ARENA_BYTES];
 };
 
@@ -117,8 +122,16 @@ int rondo__request_out(rondo_http_request *request, size_t len, char **ret_room)
 void rondo__request_check(const rondo_http_request *request, const char *function);
 #define RONDO__CHECK_REQUEST(request) rondo__request_check((request), __func__)
 
-/* Remembers the peer's address until the request goes; its answer has been sent. */
-void rondo__request_note_peer(rondo_http_request *request);
+/* The address of the client, or of the last proxy: 0, RONDO_ECLOSED when it has gone, or as
+ * rondo_stream_peer(). Remembered, it can be asked for when the client has gone. */
+int rondo__request_peer_address(const rondo_http_request *request, rondo_address *ret_address);
+void rondo__request_remember_peer(rondo_http_request *request);
+
+/* ---- request_fields.c ---- */
+
+/* Keeps a piece of the trailer section, whose octets are counted behind it; at most `most` in all: false
+ * when out of memory. */
+bool rondo__trailers_keep(rondo_http_request *request, const char *data, size_t len, size_t most);
 
 /* ---- head_check.c ---- */
 
@@ -126,6 +139,8 @@ void rondo__request_note_peer(rondo_http_request *request);
  * Finds the target and how the body is framed. connect: whether CONNECT is taken. 0, or the status of a
  * refusal. */
 int rondo__head_check(rondo_http_request *request, const rondo_http_limits *limits, bool connect);
+/* Whether text is uri-host [":" port], not empty. */
+bool rondo__head_is_host(rondo_slice text);
 /* Looks for the end of the method in the first octets of a request. Its length; 0: it is not there
  * yet; or a negative status. */
 int rondo__head_method(const char *data, size_t len);

@@ -17,9 +17,6 @@
 #include "http/chars.h"
 #include "loop/memory.h"
 
-/* A bound on what waits to be sent: of a stream's hard cap, with room for heads and chunk lines. */
-#define QUEUE_MOST ((size_t)15 * 1024 * 1024)
-
 static void response_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
                            void *arg) {
     (void)loop, (void)payload;
@@ -36,7 +33,8 @@ static rondo_http_response *response_of(rondo_handle *handle) {
 
 bool rondo__response_fits(const rondo__http_conn *conn, size_t len) {
     size_t queued = rondo__stream_queued(conn->stream);
-    return len <= QUEUE_MOST && queued <= QUEUE_MOST - len;
+    size_t most = conn->server->limits.response_queue_bytes;
+    return len <= most && queued <= most - len;
 }
 
 int rondo__response_no_room(const rondo__http_conn *conn) {
@@ -121,8 +119,7 @@ rondo_http_response *rondo__response_take(rondo_http_request *request, rondo_htt
     rondo__handle_init(&response->base, http->loop, &rondo__response_kind, server->base.site);
     memset((char *)response + sizeof response->base, 0, sizeof *response - sizeof response->base);
     response->request = request;
-    response->tally = server->tally;
-    response->tally->in_flight++;
+    request->tally->in_flight++;
     response->bodyless = (request->flags & RONDO__REQUEST_HEAD) != 0;
     response->filter = request->conn->server->filter;
     request->response = response;
@@ -201,12 +198,20 @@ static int write_chunk(rondo__http_conn *conn, rondo_slice data) {
     return rondo__stream_commit(conn->stream, line_len + data.len + 2);
 }
 
+static int write_last_chunk(rondo__http_conn *conn, const rondo_http_request *request) {
+    rondo_slice pieces[3] = {
+        {"0\r\n", 3}, rondo_slice_of(request->out, request->out_len), {"\r\n", 2}};
+    if (request->out_len == 0) return rondo_write(conn->stream, rondo_slice_of("0\r\n\r\n", 5));
+    return rondo_writev(conn->stream, pieces, 3); /* with its trailers */
+}
+
 int rondo_http_response_write(rondo_http_response *response, rondo_slice data) {
     RONDO__CHECK(response, &rondo__response_kind);
     if (RONDO__UNLIKELY(response->filter)) return response->filter->write(response, data);
     rondo__http_conn *conn = response->request ? rondo__response_conn(response) : NULL;
     if (!conn) return RONDO_ECLOSED;
-    if (response->status == 0) return RONDO_EINVAL;
+    if (response->status == 0)
+        return rondo__stream_is_over(conn->stream) ? RONDO_ECLOSED : RONDO_EINVAL;
     if (response->framing == RONDO__FRAMING_LENGTH && data.len > response->left)
         return RONDO_EOVERFLOW;
     if (response->framing == RONDO__FRAMING_NONE && data.len > 0) return RONDO_EOVERFLOW;
@@ -237,7 +242,7 @@ int rondo_http_response_end(rondo_http_response *response) {
     }
     int result = 0;
     if (!response->bodyless && response->framing == RONDO__FRAMING_CHUNKS)
-        result = rondo_write(conn->stream, rondo_slice_of("0\r\n\r\n", 5));
+        result = write_last_chunk(conn, response->request);
     else if (!response->bodyless && response->left > 0)
         result = RONDO_EPROTO;
     if (result < 0) {

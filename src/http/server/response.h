@@ -24,8 +24,7 @@ struct rondo_http_response {
     rondo_handle base;
     rondo_http_request *request; /* NULL: ended */
     rondo_http_request *told;    /* ended, and that is still to be told: see tally.c */
-    struct rondo__http_tally *tally;
-    rondo_http_response *next; /* in the free list */
+    rondo_http_response *next;   /* in the free list */
     rondo_http_response_cb on_drain, on_aborted;
     void *drain_arg, *aborted_arg;
     const rondo__filter *filter; /* NULL: what is written is sent */

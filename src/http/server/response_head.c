@@ -109,6 +109,9 @@ static inline int send_all(rondo__http_conn *conn, const answer_head *head, rond
 
 /* ---- refusals ---- */
 
+/* Who is turned away for want of room may come again in so many seconds. */
+#define RETRY_LATER "Retry-After: 5\r\n"
+
 bool rondo__response_refuse(rondo__http_conn *conn, int status, bool is_head) {
     char text[64], *end = put_decimal(text, (uint64_t)status);
     *end++ = ' ';
@@ -119,7 +122,8 @@ bool rondo__response_refuse(rondo__http_conn *conn, int status, bool is_head) {
         .typed = rondo__http_use_type(conn->server->http, "text/plain") == 0,
         .framing = RONDO__FRAMING_LENGTH,
         .length = (uint64_t)(end - text),
-        .connection = rondo_slice_of("Connection: close\r\n", 19),
+        .connection = status == 503 ? rondo_slice_text(RETRY_LATER "Connection: close\r\n")
+                                    : rondo_slice_of("Connection: close\r\n", 19),
     };
     return send_all(conn, &refusal, rondo_slice_of(text, is_head ? 0 : refusal.length)) >= 0;
 }
@@ -217,6 +221,7 @@ int rondo_http_response_begin(rondo_http_response *response, int status, int64_t
     if (!conn) return RONDO_ECLOSED;
     result = send_answer(response, conn, status, false, length, rondo_slice_of(NULL, 0));
     if (result == 0) rondo__conn_arm_write(conn);
+    if (result == 0) response->request->out_len = 0; /* from now on it holds trailers */
     return result;
 }
 

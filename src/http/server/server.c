@@ -20,6 +20,8 @@
 /* Less would not hold a request line. */
 #define HEAD_BYTES_LEAST ((size_t)256)
 #define HEAD_BYTES_MOST ((size_t)1 << 30)
+/* Of a stream's hard cap, with room for heads and chunk lines. */
+#define QUEUE_MOST ((size_t)15 * 1024 * 1024)
 
 static rondo_http_server *server_of(rondo_handle *handle) {
     return (rondo_http_server *)(void *)handle;
@@ -47,11 +49,12 @@ static void stop(rondo_handle *handle) {
 static void finish(rondo_handle *handle) {
     rondo_http_server *server = server_of(handle);
     RONDO_ASSERT(rondo__list_empty(&server->conns) && server->conn_count == 0);
-    RONDO_ASSERT(!server->listener);
+    RONDO_ASSERT(!server->listener && server->away_count == 0);
+    rondo__crowds_fini(&server->crowds);
     rondo__tally_leave(server->tally);
 }
 
-static const rondo__kind kind = {
+const rondo__kind rondo__http_server_kind = {
     .name = "http server",
     .size = sizeof(rondo_http_server),
     .stop = stop,
@@ -83,7 +86,8 @@ static void on_deadline(rondo_loop *loop, rondo__alarm *alarm);
 
 rondo_http_server *rondo_http_server_new_at(rondo_loop *loop, const char *site) {
     rondo__http *http = rondo__http_of(loop);
-    rondo_http_server *server = http ? rondo__handle_new(loop, &kind, site) : NULL;
+    rondo_http_server *server =
+        http ? rondo__handle_new(loop, &rondo__http_server_kind, site) : NULL;
     if (!server) return NULL;
     server->http = http;
     server->tally = rondo__tally_new(server);
@@ -105,7 +109,7 @@ rondo_http_server *rondo_http_server_new_at(rondo_loop *loop, const char *site) 
 }
 
 int rondo_http_server_on_request(rondo_http_server *server, rondo_http_request_cb cb, void *arg) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
     server->on_request = cb;
     server->request_arg = arg;
@@ -113,7 +117,7 @@ int rondo_http_server_on_request(rondo_http_server *server, rondo_http_request_c
 }
 
 int rondo_http_server_on_response(rondo_http_server *server, rondo_http_request_cb cb, void *arg) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
     server->tally->on_response = cb;
     server->tally->response_arg = arg;
@@ -121,54 +125,67 @@ int rondo_http_server_on_response(rondo_http_server *server, rondo_http_request_
 }
 
 void rondo_http_server_set_connect(rondo_http_server *server, bool on) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     server->connect = on;
 }
 
 int rondo_http_server_listen(rondo_http_server *server, const char *host, uint16_t port) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     if (rondo__handle_closing(&server->base) || !server->listener || server->draining)
         return RONDO_ECLOSED;
     return rondo_server_listen(server->listener, host, port);
 }
 
 rondo_server *rondo_http_server_listener(const rondo_http_server *server) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     return server->listener;
 }
 
 uint16_t rondo_http_server_port(const rondo_http_server *server) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     return server->listener ? rondo_server_port(server->listener) : 0;
 }
 
 int rondo_http_server_address(const rondo_http_server *server, char *text, size_t size) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     return server->listener ? rondo_server_address(server->listener, text, size) : RONDO_ECLOSED;
 }
 
 /* ---- limits ---- */
 
 void rondo_http_server_set_limits(rondo_http_server *server, const rondo_http_limits *limits) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     rondo_http_limits *own = &server->limits;
 #define SET(field, type, value, what) own->field = limits->field ? limits->field : (type)(value);
     RONDO_HTTP_LIMITS(SET)
 #undef SET
     if (own->head_bytes < HEAD_BYTES_LEAST) own->head_bytes = HEAD_BYTES_LEAST;
     if (own->head_bytes > HEAD_BYTES_MOST) own->head_bytes = HEAD_BYTES_MOST;
+    if (own->response_queue_bytes > QUEUE_MOST) own->response_queue_bytes = QUEUE_MOST;
 }
 
 int rondo_http_server_set_compression(rondo_http_server *server,
                                       const rondo_http_compression *options) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
     return rondo__compression_set(server, options);
 }
 
 void rondo_http_server_get_limits(const rondo_http_server *server, rondo_http_limits *ret_limits) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     *ret_limits = server->limits;
+}
+
+void rondo_http_server_get_figures(const rondo_http_server *server,
+                                   rondo_http_figures *ret_figures) {
+    RONDO__CHECK(server, &rondo__http_server_kind);
+    *ret_figures = (rondo_http_figures){
+        .connections = server->conn_count - server->away_count,
+        .requests_in_flight = server->tally->in_flight,
+        .accepted = server->accepted,
+        .turned_away = server->turned_away,
+        .closed_at_once = server->closed_at_once,
+    };
 }
 
 /* ---- draining ---- */
@@ -178,9 +195,13 @@ static void close_if_drained(rondo_http_server *server) {
     if (server->draining && !server->listener && server->conn_count == 0) rondo_close(server);
 }
 
-void rondo__http_server_lost(rondo_http_server *server) {
+void rondo__http_server_lost(rondo__http_conn *conn) {
+    rondo_http_server *server = conn->server;
     RONDO_ASSERT(server->conn_count > 0);
+    rondo__list_remove(&conn->link);
     server->conn_count--;
+    if (conn->flags & RONDO__CONN_AWAY) server->away_count--;
+    if (conn->crowd) rondo__crowds_leave(&server->crowds, conn->crowd);
     close_if_drained(server);
 }
 
@@ -207,7 +228,7 @@ static void on_deadline(rondo_loop *loop, rondo__alarm *alarm) {
 }
 
 int rondo_http_server_drain(rondo_http_server *server, uint64_t deadline_ms) {
-    RONDO__CHECK(server, &kind);
+    RONDO__CHECK(server, &rondo__http_server_kind);
     rondo_loop *loop = server->base.loop;
     if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
     if (deadline_ms > 0) rondo__alarm_set_in_ms(loop, &server->deadline, deadline_ms);

@@ -7,9 +7,12 @@
 
 #include <rondo/http.h>
 
+#include "http/server/networks.h"
 #include "http/server/shared.h"
 #include "loop/alarm.h"
 #include "loop/handle.h"
+
+struct rondo__http_conn;
 
 /* What is known of a server's answers as a whole. It lives as long as its server or the last response that
  * was not ended, whichever is longer: see tally.c. */
@@ -18,6 +21,8 @@ typedef struct rondo__http_tally {
     size_t in_flight;                  /* responses that the application has not ended */
     rondo_http_request_cb on_response; /* NULL: nobody listens, or the server closes */
     void *response_arg;
+    rondo__networks networks; /* of proxies that are believed */
+    bool forwarded;           /* they write Forwarded, not X-Forwarded-For */
 } rondo__http_tally;
 
 struct rondo_http_server {
@@ -28,7 +33,9 @@ struct rondo_http_server {
     void *request_arg;
     rondo__http_tally *tally;
     rondo__list conns;
-    size_t conn_count;
+    size_t conn_count, away_count; /* of which so many are being turned away */
+    uint64_t turned_away, closed_at_once;
+    rondo__crowds crowds; /* while connections are counted by address */
     rondo_http_limits limits;
     const struct rondo__filter *filter; /* of its responses; NULL: none */
     rondo_http_compression compression;
@@ -42,8 +49,10 @@ struct rondo_http_server {
     rondo__alarm deadline;
 };
 
-/* A connection of the server has gone. */
-void rondo__http_server_lost(rondo_http_server *server);
+extern const rondo__kind rondo__http_server_kind;
+
+/* A connection of the server has gone, or left HTTP. */
+void rondo__http_server_lost(struct rondo__http_conn *conn);
 
 /* ---- tally.c ---- */
 

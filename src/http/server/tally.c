@@ -25,7 +25,9 @@ rondo__http_tally *rondo__tally_new(rondo_http_server *server) {
 }
 
 static void free_unused(rondo__http_tally *tally) {
-    if (!tally->server && tally->in_flight == 0) rondo__free(tally);
+    if (tally->server || tally->in_flight > 0) return;
+    rondo__free(tally->networks.list);
+    rondo__free(tally);
 }
 
 void rondo__tally_leave(rondo__http_tally *tally) {
@@ -35,11 +37,11 @@ void rondo__tally_leave(rondo__http_tally *tally) {
 }
 
 void rondo__tally_ended(rondo_http_response *response, rondo_http_request *request) {
-    rondo__http_tally *tally = response->tally;
+    rondo__http_tally *tally = request->tally;
     RONDO_ASSERT(tally->in_flight > 0);
     tally->in_flight--;
     if (RONDO__UNLIKELY(tally->on_response != NULL)) {
-        rondo__request_note_peer(request);
+        rondo__request_remember_peer(request);
         response->told = request;
         request->response = NULL;
         return; /* its server is there, and so will the tally be: it closes after this response */
@@ -49,8 +51,8 @@ void rondo__tally_ended(rondo_http_response *response, rondo_http_request *reque
 }
 
 void rondo__tally_tell(rondo_http_response *response) {
-    const rondo__http_tally *tally = response->tally;
     rondo_http_request *request = response->told;
+    const rondo__http_tally *tally = request->tally;
     if (tally->on_response)
         rondo__door(response->base.loop, &response->base, &response_event,
                     RONDO__FN(tally->on_response), request, tally->response_arg);
@@ -71,6 +73,7 @@ void rondo__tally_refused(rondo__http_conn *conn, int status) {
     if (conn->flags & RONDO__CONN_ANSWERED) return;
     response = rondo__response_take(request, conn->server);
     if (!response) return;
+    rondo__request_remember_peer(request);
     response->status = (uint16_t)status;
     response->request = NULL;
     rondo__tally_ended(response, request);

@@ -63,7 +63,6 @@ static int give_back(rondo__http_conn *conn) {
 
 /* The connection is no more. */
 static void leave(rondo__http_conn *conn) {
-    rondo_http_server *server = conn->server;
     rondo_http_request *request = conn->request;
     bool feeding = (conn->flags & RONDO__CONN_FEEDING) != 0;
     if (conn->rest && !feeding) {
@@ -71,13 +70,12 @@ static void leave(rondo__http_conn *conn) {
         rondo__free(conn->rest);
     }
     rondo__alarm_clear(&conn->alarm);
-    rondo__list_remove(&conn->link);
+    rondo__http_server_lost(conn); /* may close the server, which has lost its last one */
     conn->state = RONDO__CONN_GIVEN;
     conn->flags &= RONDO__CONN_FEEDING;
     rondo__stream_release(conn->stream);
     request->conn = NULL;
     if (!feeding) rondo__request_release(request, RONDO__REQUEST_BY_CONN);
-    rondo__http_server_lost(server);
 }
 
 int rondo_http_response_upgrade(rondo_http_response *response, int status,

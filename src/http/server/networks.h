@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Addresses as a server of HTTP looks at them: the proxies that it believes, and how many connections
+ * each address has. Internal.
+ */
+#ifndef RONDO__HTTP_NETWORKS_H
+#define RONDO__HTTP_NETWORKS_H
+
+#include <rondo/address.h>
+
+/* An address without its port: IPv4 as IPv6 has it (RFC 4291 section 2.5.5.2), so that all are alike. */
+typedef struct rondo__ip {
+    unsigned char bytes[16];
+} rondo__ip;
+
+/* false for what has none: a Unix socket. */
+bool rondo__ip_of(const rondo_address *address, rondo__ip *ret_ip);
+/* Of a text: an address alone, in brackets or not, with a port or not. */
+bool rondo__ip_parse(rondo_slice text, rondo__ip *ret_ip);
+/* As rondo_address_format_host(). */
+int rondo__ip_format(const rondo__ip *ip, char *text, size_t size);
+
+/* ---- networks.c: who is believed ---- */
+
+typedef struct rondo__network {
+    rondo__ip ip;
+    unsigned bits; /* of its 128 that count */
+} rondo__network;
+
+typedef struct rondo__networks {
+    rondo__network *list;
+    size_t count;
+    bool local; /* Unix sockets are among them */
+} rondo__networks;
+
+int rondo__networks_add(rondo__networks *networks, const char *text);
+bool rondo__networks_have(const rondo__networks *networks, const rondo__ip *ip);
+
+/* ---- crowds.c: connections of each address ---- */
+
+/* A table of addresses with connections: IPv6 by /64, which is what one customer has. Its chains are kept
+ * short by growing, and by a seed that nobody outside knows. All zero: empty. */
+typedef struct rondo__crowds {
+    struct rondo__crowd_of *all; /* [0] is not used */
+    uint32_t size, used, free;
+    uint32_t *heads;
+    uint32_t mask;
+    uint64_t seed;
+} rondo__crowds;
+
+/* One connection more of the address, unless there are `most` of it already: its number, 0 when there are
+ * too many, or RONDO_ENOMEM. */
+int64_t rondo__crowds_join(rondo__crowds *crowds, const rondo__ip *ip, size_t most);
+/* One less. */
+void rondo__crowds_leave(rondo__crowds *crowds, uint32_t number);
+void rondo__crowds_fini(rondo__crowds *crowds);
+
+#endif

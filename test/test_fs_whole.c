@@ -315,6 +315,22 @@ static bool mount_small(void) {
     return mount("none", at("disk"), "tmpfs", 0, "size=64k") == 0;
 }
 
+/* NFS says only then that there was no space. */
+TEST_BOTH(a_copy_that_cannot_be_closed_is_removed) {
+    int failed = 0;
+    grow("f=text");
+    for (unsigned n = 1; n <= 4; n++) {
+        faults_fail(CALL_close, n, ENOSPC);
+        int64_t result = copyfile(at("f"), at("copy"), 0);
+        faults_clear();
+        CHECK(result == 4 || result == RONDO_ENOSPC);
+        CHECK_INT(access(at("copy"), F_OK), result == 4 ? 0 : -1);
+        unlink(at("copy"));
+        failed += result < 0;
+    }
+    CHECK_INT(failed, 1);
+}
+
 TEST_BOTH(a_full_disk_leaves_no_half_of_anything) {
     static char data[200000];
     if (!mount_small()) SKIP("may not mount");

@@ -198,7 +198,6 @@ int rondo__ladder_up(rondo__ladder *ladder) {
         }
         if (found > 0) {
             ladder->rungs[found].fd = fd;
-            ladder->rungs[found].reopened = true;
             ladder->first_open = found;
         }
     }

@@ -21,7 +21,6 @@ typedef struct rondo__rung {
     dev_t dev;
     ino_t ino;
     size_t name_at; /* in path; of the root 0 */
-    bool reopened;  /* its position in the directory is lost; whoever minds resets this */
 } rondo__rung;
 
 typedef struct rondo__ladder {

@@ -73,11 +73,10 @@ static int seek(int fd, off_t position) {
 
 static int fill(rondo__walker *walker, rondo__level *level) {
     size_t depth = rondo__ladder_depth(&walker->ladder);
-    rondo__rung *rung = &walker->ladder.rungs[depth];
-    if (rung->reopened || walker->now_depth != depth) {
+    const rondo__rung *rung = &walker->ladder.rungs[depth];
+    if (walker->now_depth != depth) {
         int there = seek(rung->fd, level->entries.position);
         if (there <= 0) return there;
-        rung->reopened = false;
         walker->now_depth = depth;
     }
     return rondo__entries_fill(&walker->now, RONDO__ENTRIES_BYTES, rung->fd);

@@ -94,6 +94,15 @@ STREAMS_HELPER void cache_nothing(void) { faults_every(CALL_preadv2, 1, EAGAIN);
 /* ... and no file system can say what is. */
 STREAMS_HELPER void cache_unknown(void) { faults_every(CALL_preadv2, 1, EOPNOTSUPP); }
 
+/* Where the bytes come from: the page cache, a worker, or a worker of a file system that can't tell. */
+enum { CACHED, COLD, UNKNOWN, WAYS };
+
+STREAMS_HELPER void use_way(int way) {
+    faults_clear();
+    if (way == COLD) cache_nothing();
+    if (way == UNKNOWN) cache_unknown();
+}
+
 STREAMS_HELPER rondo_stream *open_reader(rondo_loop *loop, const char *path, int64_t offset,
                                          int64_t length) {
     rondo_stream *stream = NULL;

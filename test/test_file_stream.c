@@ -9,15 +9,6 @@
 
 /* ---- reading ---- */
 
-/* Where the bytes come from: the page cache, a worker, or a worker of a file system that can't tell. */
-enum { CACHED, COLD, UNKNOWN, WAYS };
-
-static void use_way(int way) {
-    faults_clear();
-    if (way == COLD) cache_nothing();
-    if (way == UNKNOWN) cache_unknown();
-}
-
 static void check_reads(const disk_file *file, int64_t offset, int64_t length, size_t from,
                         size_t size) {
     for (int way = 0; way < WAYS; way++) {

@@ -6,14 +6,6 @@
 #define _GNU_SOURCE /* memfd_create */
 #include "file_streams.h"
 
-enum { CACHED, COLD, UNKNOWN, WAYS };
-
-static void use_way(int way) {
-    faults_clear();
-    if (way == COLD) cache_nothing();
-    if (way == UNKNOWN) cache_unknown();
-}
-
 static const size_t sizes[] = {0, 1, 70001, 262144, 262145, 3000001};
 static int count_of_sizes(void) { return harness_is_slow() ? 4 : 6; }
 

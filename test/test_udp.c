@@ -179,13 +179,6 @@ TEST(settings_have_their_time) {
     end_loop(loop);
 }
 
-static int option_of(int fd, int level, int option) {
-    int value = -1;
-    socklen_t len = sizeof value;
-    CHECK_INT(getsockopt(fd, level, option, &value, &len), 0);
-    return value;
-}
-
 TEST(settings_reach_the_kernel) {
     rondo_loop *loop = rondo_loop_new();
     rondo_udp *udp = rondo_udp_new(loop);

@@ -260,13 +260,6 @@ TEST(a_link_local_address_names_its_interface_with_and_without_scope) {
 
 /* ---- how far ---- */
 
-static int option_of(int fd, int level, int option) {
-    int value = -1;
-    socklen_t len = sizeof value;
-    CHECK_INT(getsockopt(fd, level, option, &value, &len), 0);
-    return value;
-}
-
 TEST(hops_reach_the_kernel_for_the_families_that_there_are) {
     rondo_loop *loop = rondo_loop_new();
     rondo_udp *v4 = rondo_udp_new(loop), *dual = rondo_udp_new(loop);

@@ -99,6 +99,14 @@ UDP_HELPER void note_socket(int fd) {
     }
 }
 
+/* Of the socket, as the kernel has it. */
+UDP_HELPER int option_of(int fd, int level, int option) {
+    int value = -1;
+    socklen_t len = sizeof value;
+    CHECK_INT(getsockopt(fd, level, option, &value, &len), 0);
+    return value;
+}
+
 /* ---- listeners ---- */
 
 TRACE_CALLBACK note_message(rondo_udp *udp, const rondo_udp_message *message, void *arg) {

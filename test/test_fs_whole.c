@@ -482,6 +482,7 @@ TEST(a_directory_is_read_by_one_at_a_time) {
     CHECK_INT(rondo_fs_opendir_sync(place, &dir), 0);
     CHECK_INT(rondo_fs_readdir(loop, dir, 1, NULL, note_listing, &got), 0);
     CHECK_INT(rondo_fs_readdir(loop, dir, 1, NULL, note_listing, &got), RONDO_EBUSY);
+    CHECK_INT(rondo_fs_closedir(dir), RONDO_EBUSY);
     CHECK_INT(got.what.calls, 0);
     run_to_end(loop);
     CHECK_OUTCOME(got.what, 1);

@@ -315,6 +315,44 @@ TEST(the_tree_is_read_again_at_once_though_the_overflow_waits_to_be_told) {
     overflow_the_queue(20);
 }
 
+/* It is in the listing, and the kernel tells of it, too. */
+TEST(what_is_made_between_watching_and_reading_is_told_once) {
+    begin(0);
+    faults_stand(CALL_getdents64, 1);
+    make_dir("t/a");
+    while (!faults_stands()) turn(loop);
+    make_dir("t/a/b");
+    make_dir("t/a/c");
+    remove_dir("t/a/c");
+    faults_let_go();
+    make_dir("t/a/last");
+    await(loop, "created(a/last/)");
+    CHECK_INT(told("created(a/b/)"), 1);
+    CHECK_INT(told("(a/c/)"), 2); /* created and removed */
+    end();
+}
+
+/* What the worker finds by the old path is of another one, then. */
+TEST(a_directory_that_moves_when_it_is_about_to_be_read) {
+    begin(0);
+    CHECK_INT(rondo_lane_resize(rondo_lane_fs(loop), 1, 100), 0);
+    faults_stand(CALL_openat, 2); /* the first is of the tree's root */
+    make_dir("t/a");
+    while (!faults_stands()) turn(loop);
+    move("t/a", "t/b");
+    make_dir("t/a");
+    write_file("t/a/other");
+    for (int i = 0; i < 5; i++) turn(loop);
+    faults_let_go();
+    await(loop, "overflow"); /* what was in it when it moved is not sure */
+    write_file("t/b/f");
+    write_file("t/a/f");
+    await(loop, "created(a/f)");
+    CHECK(strstr(trace, "created(b/f)") != NULL && strstr(trace, "b/other") == NULL);
+    check_figures(3, 0);
+    end();
+}
+
 /* Something was missed while a directory is new, and the worker that is to read it stands. */
 static void lose_beside_a_new_directory(gate *worker) {
     begin(0);

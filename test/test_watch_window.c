@@ -161,6 +161,9 @@ TEST(hundreds_of_moves_out_at_once) {
         snprintf(from, sizeof from, "d/%d", i), snprintf(to, sizeof to, "out/%d", i);
         move(from, to);
     }
+    turn(loop);
+    CHECK(watch->open_count <=
+          64); /* that wait for their other half, with all that is below them */
     CHECK_WINDOW("");
     CHECK_INT(watch_figures(watch).changes, 300);
     CHECK_INT(watch_figures(watch).directories, 1);

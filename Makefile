@@ -87,7 +87,7 @@ CMD_SRCS := $(sort $(wildcard cmd/*.c))
 HARNESS_SRCS := $(sort $(wildcard test/harness/*.c))
 ALL_TEST_SRCS := $(sort $(wildcard test/test_*.c))
 TEST_SRCS := $(filter-out $(if $(OPENSSL_LIBS),test/test_no_tls.c,test/test_tls%.c) \
-  $(if $(ZLIB_LIBS),test/test_no_zlib.c,test/test_http_compress.c),$(ALL_TEST_SRCS))
+  $(if $(ZLIB_LIBS),test/test_no_zlib.c,test/test_http_compress.c test/test_http_client_gzip.c),$(ALL_TEST_SRCS))
 # An example may need a library that Rondo does not.
 SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
 EXAMPLE_SRCS := $(sort $(filter-out $(if $(SQLITE_LIBS),,examples/notes.c),$(wildcard examples/*.c)))

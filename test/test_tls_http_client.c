@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The HTTP client over TLS: directly and inside a proxy's tunnel, against Rondo's own server.
+ */
+#define _GNU_SOURCE
+#include "tls_peers.h"
+
+#include "http_origin.h"
+
+static void reply(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    (void)arg;
+    rondo_http_response_reply(response, 200, "text/plain", rondo_http_request_target(request));
+}
+
+typedef struct secure {
+    world w;
+    rondo_http_server *server;
+    rondo_tls_context *serving, *asking;
+    int port;
+} secure;
+
+static void secure_open(secure *s, const char *alpn) {
+    make_site();
+    world_open(&s->w);
+    s->serving = new_server_context();
+    s->asking = new_client_context();
+    check_done(s->serving, rondo_tls_set_alpn(s->serving, alpn));
+    check_done(s->asking, rondo_tls_set_alpn(s->asking, alpn));
+    s->server = rondo_http_server_new(s->w.loop);
+    rondo_http_server_on_request(s->server, reply, NULL);
+    CHECK_INT(rondo_http_server_listen(s->server, "127.0.0.1", 0), 0);
+    CHECK_INT(rondo_server_set_tls(rondo_http_server_listener(s->server), s->serving), 0);
+    s->port = rondo_http_server_port(s->server);
+    CHECK_INT(rondo_http_client_set_tls(s->w.client, s->asking), 0);
+    rondo_tls_context_free(s->asking); /* the client keeps it */
+}
+
+static void secure_close(secure *s) {
+    rondo_close(s->server);
+    world_close(&s->w);
+    rondo_tls_context_free(s->serving);
+    free_site();
+}
+
+static const char *secure_url(const secure *s, const char *host, const char *target) {
+    static char text[200];
+    snprintf(text, sizeof text, "https://%s:%d%s", host, s->port, target);
+    return text;
+}
+
+static void wait_for(world *w, const heard *h) {
+    for (int i = 0; i < 5000 && h->closes == 0; i++) rondo_loop_run(w->loop, RONDO_RUN_NOWAIT);
+    CHECK_INT(h->closes, 1);
+}
+
+TEST(https_with_a_verified_name) {
+    secure s;
+    heard h;
+    secure_open(&s, "http/1.1");
+    for (int i = 0; i < 3; i++) {
+        new_call(&s.w, &h, "GET", secure_url(&s, "127.0.0.1", "/secret"));
+        CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+        wait_for(&s.w, &h);
+        CHECK_STR(h.text, "response 200 / end / close");
+        CHECK_STR(h.body, "/secret");
+    }
+    CHECK_INT(figures(&s.w).connects, 1);
+    secure_close(&s);
+}
+
+static void hear_why(rondo_http_call *call, int error, void *arg) {
+    hear_error(call, error, arg);
+    CHECK(*rondo_http_call_tls_error(call) != '\0');
+}
+
+TEST(a_certificate_for_another_name_is_refused) {
+    secure s;
+    heard h;
+    secure_open(&s, "http/1.1");
+    new_call(&s.w, &h, "GET", secure_url(&s, "[::ffff:127.0.0.1]", "/"));
+    rondo_http_call_on_error(h.call, hear_why, &h);
+    CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+    wait_for(&s.w, &h);
+    CHECK_STR(h.text, "ECERT / close");
+    secure_close(&s);
+}
+
+TEST(another_protocol_than_http_1_is_refused) {
+    secure s;
+    heard h;
+    secure_open(&s, "h2");
+    new_call(&s.w, &h, "GET", secure_url(&s, "127.0.0.1", "/"));
+    CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+    wait_for(&s.w, &h);
+    CHECK_STR(h.text, "EPROTO / close");
+    secure_close(&s);
+}
+
+TEST(new_trust_is_not_for_old_connections) {
+    secure s;
+    heard h;
+    secure_open(&s, "http/1.1");
+    for (int i = 0; i < 2; i++) {
+        new_call(&s.w, &h, "GET", secure_url(&s, "127.0.0.1", "/"));
+        rondo_http_call_on_error(h.call, hear_why, &h);
+        CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+        wait_for(&s.w, &h);
+        CHECK_STR(h.text, i == 0 ? "response 200 / end / close" : "ECERT / close");
+        if (i > 0) break;
+        credential other; /* that has signed nothing here */
+        make_credential(&other, (wish){.subject = "Other Root", .authority = true});
+        rondo_tls_context *strict = new_context(RONDO_TLS_CLIENT);
+        check_done(strict, rondo_tls_add_trust(strict, rondo_slice_text(other.pem)));
+        CHECK_INT(rondo_http_client_set_tls(s.w.client, strict), 0);
+        CHECK_INT(figures(&s.w).idle, 0);
+        rondo_tls_context_free(strict);
+        free_credential(&other);
+    }
+    secure_close(&s);
+}
+
+/* What the one end says goes to the other, as a proxy does it. */
+static void relay(int from, int to) {
+    char data[16384];
+    ssize_t got = recv(from, data, sizeof data, MSG_DONTWAIT);
+    if (got > 0) CHECK_INT(send(to, data, (size_t)got, MSG_NOSIGNAL), got);
+}
+
+TEST(https_inside_a_tunnel) {
+    secure s;
+    heard h;
+    static line l;
+    char expected[200];
+    secure_open(&s, "http/1.1");
+    CHECK_INT(rondo_http_client_set_proxy(s.w.client, s.w.url), 0);
+    int upstream = -1;
+    for (int i = 0; i < 2; i++) { /* the tunnel is kept */
+        new_call(&s.w, &h, "GET", secure_url(&s, "127.0.0.1", "/inner"));
+        CHECK_INT(rondo_http_call_header(h.call, "Cookie", "secret"), 0);
+        CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+        if (i == 0) {
+            line_ask(&s.w, &l);
+            sprintf(expected, "CONNECT 127.0.0.1:%d HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n", s.port,
+                    s.port);
+            CHECK_STR(l.data, expected);
+            upstream = harness_connect(s.port);
+            line_send(&s.w, &l, "HTTP/1.1 200 Connected\r\n\r\n", 26);
+        }
+        for (int turn = 0; turn < 5000 && h.closes == 0; turn++) {
+            rondo_loop_run(s.w.loop, RONDO_RUN_NOWAIT);
+            relay(l.fd, upstream);
+            relay(upstream, l.fd);
+        }
+        CHECK_STR(h.text, "response 200 / end / close");
+        CHECK_STR(h.body, "/inner");
+    }
+    CHECK_INT(figures(&s.w).connects, 1);
+    close(upstream);
+    line_close(&l);
+    secure_close(&s);
+}

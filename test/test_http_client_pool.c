@@ -266,6 +266,34 @@ TEST(a_stale_connection_costs_an_idempotent_call_nothing) {
     }
 }
 
+/* The other idle ones may be as stale. */
+TEST(a_second_try_has_a_new_connection) {
+    world w;
+    heard a, b, h;
+    static line one, two, again;
+    world_open(&w);
+    limit(&w, 10, 2);
+    ask(&w, &a, "GET", "/");
+    line_ask(&w, &one);
+    ask(&w, &b, "GET", "/");
+    line_ask(&w, &two);
+    line_say(&w, &one, EMPTY);
+    line_say(&w, &two, EMPTY);
+    CHECK_INT(figures(&w).idle, 2);
+    ask(&w, &h, "GET", "/second");
+    line_close(&two);
+    line_ask(&w, &again); /* for which the other idle one has to go */
+    HAS(&again, "/second");
+    line_forget(&one);
+    line_pump(&w, &one);
+    HAS_NOT(&one, "/second");
+    line_say(&w, &again, EMPTY);
+    CHECK_STR(h.text, "response 200 / end / close");
+    line_close(&one);
+    line_close(&again);
+    world_close(&w);
+}
+
 TEST(a_new_connection_that_breaks_is_an_error) {
     world w;
     heard h;

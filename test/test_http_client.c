@@ -293,6 +293,27 @@ TEST(a_body_waits_for_100_continue) {
     }
 }
 
+TEST(a_body_that_was_answered_before_it_was_asked_for_is_not_wanted) {
+    world w;
+    heard h;
+    static line l;
+    world_open(&w);
+    new_call(&w, &h, "POST", at(&w, "/"));
+    CHECK_INT(rondo_http_call_set_expect(h.call, true), 0);
+    CHECK_INT(rondo_http_call_begin(h.call, 4), 0);
+    line_ask(&w, &l);
+    line_say(&w, &l, "HTTP/1.1 417 No\r\nContent-Length: 2\r\n\r\na");
+    CHECK_STR(h.text, "response 417");
+    CHECK_INT(rondo_http_call_write(h.call, rondo_slice_text("body")), RONDO_ECLOSED);
+    CHECK_INT(rondo_http_call_finish(h.call), RONDO_ECLOSED);
+    line_forget(&l);
+    line_say(&w, &l, "b");
+    CHECK_STR(h.text, "response 417 / end / close");
+    CHECK_STR(l.data, "");
+    line_close(&l);
+    world_close(&w);
+}
+
 TEST(what_may_not_be_sent_is_refused) {
     world w;
     heard h;
@@ -671,6 +692,8 @@ TEST(an_upgrade_gives_the_stream_away) {
         line_pump(&w, &l);
         CHECK_STR(l.data, "back");
         CHECK(rondo_has_ref(taken));
+        static char block[8000000]; /* more than the peer takes */
+        CHECK_INT(rondo_write(taken, rondo_slice_of(block, sizeof block)), 0);
         advance(&w, 10000000); /* none of HTTP's timeouts */
         CHECK(!rondo_is_closing(taken));
         rondo_close(taken);

@@ -164,6 +164,25 @@ TEST(floods_are_bounded) {
     flood((rondo_http_client_limits){.body_bytes = 1000}, OK(""), "xxxxxxxxxxxx", RONDO_EMSGSIZE);
 }
 
+TEST(chunks_of_one_octet_are_no_flood) {
+    world w;
+    heard h;
+    static line l;
+    world_open(&w);
+    ask(&w, &h, "GET", "/");
+    line_ask(&w, &l);
+    line_say(&w, &l, OK("Transfer-Encoding: chunked\r\n"));
+    for (int i = 0; i < 5000; i++) {
+        line_send(&w, &l, "1\r\na\r\n", 6);
+        if (i % 16 == 0) turns(&w, 1);
+    }
+    line_say(&w, &l, "0\r\n\r\n");
+    CHECK_STR(h.text, "response 200 / end / close");
+    CHECK_INT(h.body_len, 5000);
+    line_close(&l);
+    world_close(&w);
+}
+
 TEST(as_many_fields_as_allowed) {
     for (int more = 0; more < 2; more++) {
         char answer[2000] = "HTTP/1.1 204 No\r\n";
@@ -289,6 +308,33 @@ TEST(connecting_has_a_time) {
     CHECK_STR(h.text, "ETIMEDOUT / close");
     close(taken[0]);
     close(full);
+    world_close(&w);
+}
+
+/* The time for an answer begins when the request has left. */
+TEST(a_request_that_leaves_slowly_is_not_timed_for_its_answer) {
+    world w;
+    heard h;
+    static line l;
+    static char block[65536];
+    world_open(&w);
+    rondo_http_client_set_limits(
+        w.client,
+        &(rondo_http_client_limits){.send_timeout_ms = UINT64_MAX, .head_timeout_ms = 1000});
+    new_call(&w, &h, "POST", at(&w, "/"));
+    CHECK_INT(rondo_http_call_begin(h.call, -1), 0);
+    line_take(&w, &l);
+    for (int i = 0, result = 1; i < 5000 && result == 1; i++) {
+        result = rondo_http_call_write(h.call, rondo_slice_of(block, sizeof block));
+        turns(&w, 1);
+    }
+    CHECK_INT(rondo_http_call_finish(h.call), 0);
+    advance(&w, 10000);
+    CHECK_STR(h.text, "");
+    line_pump(&w, &l);
+    advance(&w, 3000);
+    CHECK_STR(h.text, "ETIMEDOUT / close");
+    line_close(&l);
     world_close(&w);
 }
 

@@ -401,6 +401,32 @@ TEST(a_proxy_set_later_is_used_by_calls_that_wait) {
     world_close(&w);
 }
 
+/* Also by one whose connection is being made, and that has sent nothing yet. */
+TEST(a_proxy_set_while_a_call_connects_is_used) {
+    world w;
+    heard h;
+    static line direct, proxied;
+    char proxy[64];
+    int proxy_port, listener = new_listener(&proxy_port);
+    world_open(&w);
+    ask(&w, &h, "GET", "/1");
+    snprintf(proxy, sizeof proxy, "http://a:b@127.0.0.1:%d", proxy_port);
+    CHECK_INT(rondo_http_client_set_proxy(w.client, proxy), 0);
+    line_take_from(&w, listener, &proxied);
+    line_pump(&w, &proxied);
+    HAS(&proxied, "/1 HTTP/1.1\r\n");
+    HAS(&proxied, "Proxy-Authorization");
+    line_ask(&w, &direct);
+    CHECK_STR(direct.data, ""); /* above all not the proxy's credentials */
+    CHECK(direct.ended);
+    line_say(&w, &proxied, EMPTY);
+    CHECK_INT(h.ends, 1);
+    line_close(&direct);
+    line_close(&proxied);
+    close(listener);
+    world_close(&w);
+}
+
 TEST(a_unix_socket_as_origin) {
     world w;
     heard h;

@@ -344,8 +344,8 @@ TEST(a_server_that_vanishes_at_each_octet) {
         OK("Transfer-Encoding: chunked\r\n") "2\r\nab\r\n1\r\nc\r\n0\r\nA: b\r\n\r\n",
     };
     for (int a = 0; a < 2; a++) {
-        size_t whole = strlen(answers[a]);
-        for (size_t len = 0; len <= whole; len++) {
+        size_t whole = strlen(answers[a]), step = harness_is_slow() ? 3 : 1;
+        for (size_t len = whole % step; len <= whole; len += step) {
             world w;
             heard h;
             static line l;

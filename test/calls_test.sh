@@ -50,6 +50,7 @@ clock_gettime
 gmtime_r
 localtime_r
 getpid
+getauxval
 getenv
 secure_getenv
 inet_ntop

@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "http/encoding/choose.h"
+#include "http/server/connection.h"
 #include "http/server/shared.h"
 
 /* ---- what a client makes of it ---- */
@@ -755,6 +756,19 @@ TEST(a_client_that_goes_while_a_file_is_compressed) {
         peer_reset(&peer);
         while (rondo__http_of(web.loop)->deflating > 0) web_turns(&web, 1);
     }
+    /* One that reads nothing: what is read of the file waits for it, and does not pile up. */
+    peer_open(&web, &peer);
+    int small = 4096;
+    CHECK_INT(setsockopt(peer.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    peer_send(&web, &peer, ASK_FILE("GET", ACCEPTS), strlen(ASK_FILE("GET", ACCEPTS)));
+    for (int i = 0; i < 300; i++) {
+        web_turns(&web, 1);
+        const rondo__list *conns = &web.server->conns;
+        const rondo__http_conn *conn = RONDO__OF(conns->prev, rondo__http_conn, link);
+        CHECK(conns->prev != conns && rondo__stream_queued(conn->stream) < 400000);
+    }
+    peer_reset(&peer);
+    while (rondo__http_of(web.loop)->deflating > 0) web_turns(&web, 1);
     /* Cut while it is on its way: the client can tell. */
     char path[128];
     snprintf(path, sizeof path, "%s/long.txt", test.directory);

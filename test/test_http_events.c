@@ -422,6 +422,7 @@ TEST(a_client_that_is_too_slow_is_dropped) {
     for (int i = 0; i < 3; i++) say(&s, "", "more");
     CHECK_INT(figures_of(&s).dropped, 1);
     CHECK_INT(figures_of(&s).clients, 0);
+    CHECK_INT(figures_of(&s).waiting, 0);
     web_turns(&s.web, 2);
     CHECK_INT(s.left, 1);
     for (int i = 0; i < 200 && !slow.ended; i++) peer_pump(&s.web, &slow);

@@ -6,7 +6,10 @@
 #define _GNU_SOURCE
 #include "http_site.h"
 
+#include <errno.h>
 #include <sys/time.h>
+
+#include "faults.h"
 
 /* ---- what the handler answers with ---- */
 
@@ -287,6 +290,24 @@ TEST(several_ranges_in_one_answer) {
     site_make(&s);
     site_big_file(&s, "root/big.json", 3000000);
     for (int way = 0; way < SITE_WAYS; way++) site_serve(&s, way, ask_parts);
+    site_remove(&s);
+}
+
+/* Without a boundary there is no answer, and nothing is left of it. */
+static void ask_without_luck(site *s) {
+    answer got = ask(s, "GET", "/big.json", "Range: bytes=0-0,-1\r\n");
+    CHECK_INT(got.status, 0);
+    answer_free(&got);
+    check_status(s, "GET", "/big.json", "Range: bytes=0-0\r\n", 206);
+}
+TEST(no_boundary_for_several_ranges) {
+    site s;
+
+    site_make(&s);
+    site_big_file(&s, "root/big.json", 3000);
+    faults_every(CALL_getrandom, 1, ENOSYS);
+    site_serve(&s, 0, ask_without_luck);
+    faults_clear();
     site_remove(&s);
 }
 

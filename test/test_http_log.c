@@ -123,22 +123,6 @@ TEST(times_are_local_and_formatted_once_a_second) {
     CHECK_STR(clock.common, "31/Dec/1969:21:00:01 -0300");
 }
 
-TEST(hosts_of_addresses) {
-    static const char *const table[][2] = {
-        {"10.0.0.7:80", "10.0.0.7"},
-        {"[::1]:443", "::1"},
-        {"unix:/run/x", "unix"},
-        {"unix", "unix"},
-        {"", ""},
-        {"[::1", "[:"},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        rondo_slice host = rondo__log_host(rondo_slice_text(table[i][0]));
-        CHECK_INT(host.len, strlen(table[i][1]));
-        CHECK_MEM(host.data, table[i][1], host.len);
-    }
-}
-
 /* ---- a server with a log ---- */
 
 typedef struct logged {
@@ -266,7 +250,7 @@ TEST(a_client_that_went_before_its_answer_is_a_499) {
     rondo_http_response *response = NULL;
     web_peer peer;
 
-    open_logged(&l, RONDO_HTTP_LOG_SHORT);
+    open_logged(&l, RONDO_HTTP_LOG_COMMON);
     rondo_http_server_on_request(l.web.server, never_answer, &response);
     peer_ask(&l.web, &peer, GET("/gone"));
     peer_reset(&peer);
@@ -274,7 +258,9 @@ TEST(a_client_that_went_before_its_answer_is_a_499) {
     CHECK(response != NULL);
     rondo_http_response_reply(response, 200, NULL, rondo_slice_of(NULL, 0));
     UNTIL(&l, lines_in(l.path) == 1);
-    CHECK(strncmp(content_of(l.path), "GET /gone 499 0 ", 16) == 0);
+    const char *text = content_of(l.path);
+    CHECK(strncmp(text, "127.0.0.1 - - [", 15) == 0);
+    CHECK(strstr(text, "\"GET /gone HTTP/1.1\" 499 -\n") != NULL);
     close_logged(&l);
 }
 
@@ -493,6 +479,47 @@ TEST(a_full_disk_is_told_and_the_lines_are_counted) {
     web_advance(&l.web, 10000);
     for (int i = 0; i < 5; i++) get(&l, GET("/x"));
     CHECK_INT(l.errors, 1); /* said once */
+    close_logged(&l);
+}
+
+/* A log is closed with lines on their way to a full disk: nobody is left who could be told. */
+TEST(a_full_disk_after_the_log_was_closed_is_nobodys_error) {
+    logged l;
+    rondo_http_log *full;
+
+    open_logged(&l, RONDO_HTTP_LOG_SHORT);
+    CHECK_INT(rondo_http_log_open(l.web.loop, "/dev/full", RONDO_HTTP_LOG_SHORT, &full), 0);
+    rondo_http_server_on_response(l.web.server, rondo_http_log_response, full);
+    web_peer peer;
+    peer_open(&l.web, &peer);
+    peer_send(&l.web, &peer, GET("/x"), strlen(GET("/x")));
+    for (rondo_http_log_figures figures = {0}; figures.lines == 0;) {
+        rondo_loop_run(l.web.loop, RONDO_RUN_NOWAIT);
+        rondo_http_log_get_figures(full, &figures);
+    }
+    rondo_http_server_on_response(l.web.server, rondo_http_log_response, l.log);
+    rondo_close(full); /* before a worker has brought anything */
+    peer_close(&peer);
+    close_logged(&l);
+}
+
+static void log_and_reopen(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    rondo_http_log_response(request, response, arg);
+    CHECK_INT(rondo_http_log_reopen(arg), 0);
+}
+
+TEST(lines_that_are_queued_when_a_log_is_reopened_are_written) {
+    logged l;
+    web_peer peer;
+
+    open_logged(&l, RONDO_HTTP_LOG_SHORT);
+    rondo_http_server_on_response(l.web.server, log_and_reopen, l.log);
+    peer_open(&l.web, &peer);
+    for (int i = 0; i < 100; i++) peer_send(&l.web, &peer, GET("/x"), strlen(GET("/x")));
+    UNTIL(&l, figures_of(&l).lines == 100);
+    UNTIL(&l, lines_in(l.path) == 100);
+    CHECK_INT(figures_of(&l).lost, 0);
+    peer_close(&peer);
     close_logged(&l);
 }
 

@@ -116,6 +116,7 @@ TEST(several_ranges) {
         {"bytes=2-3,0-1", PART, "0+4"},
         {"bytes=0-9,109-110", PART, "0+111"}, /* a gap of 99 */
         {"bytes=0-9,110-111", PART, "0+112"}, /* of 100 */
+        {"bytes=110-111,0-9", PART, "0+112"},
         {"bytes=0-9,111-112", PART, "0+10 111+2"},
         {"bytes=111-112,0-9", PART, "111+2 0+10"},
         {"bytes=0-500,200-300", PART, "0+501"}, /* one within the other */

@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-/* X(name, what a line looks like). Times are local, with their distance from UTC; bytes are those of
+/* X(name, what a line looks like). The client is that of rondo_http_request_client(). Times are local, with their distance from UTC; bytes are those of
  * the body that was sent, "-" for none. */
 #define RONDO_HTTP_LOG_FORMATS(X)                                                               \
     X(COMMON, "10.0.0.7 - - [21/Nov/2026:19:20:55 +0100] \"GET /a?b HTTP/1.1\" 200 5120")       \

@@ -3,7 +3,6 @@
  * Lines of access logs. Everything in them that a client has sent is escaped, so that a line is one
  * line, and what stands between quotes stays there. Pure.
  */
-#define _GNU_SOURCE /* memrchr */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -206,15 +205,4 @@ size_t rondo__log_gap(char line[RONDO__LOG_LINE_MOST], rondo_http_log_format for
                        "# [%s] lines lost because the log could not be written: %llu\n",
                        clock->common, count);
     return (size_t)len;
-}
-
-rondo_slice rondo__log_host(rondo_slice address) {
-    if (address.len > 0 && address.data[0] == '[') {
-        const char *end = memchr(address.data, ']', address.len);
-        if (end) return rondo_slice_of(address.data + 1, (size_t)(end - address.data - 1));
-    }
-    if (address.len >= 4 && memcmp(address.data, "unix", 4) == 0)
-        return rondo_slice_of(address.data, 4);
-    const char *colon = address.len > 0 ? memrchr(address.data, ':', address.len) : NULL;
-    return colon ? rondo_slice_of(address.data, (size_t)(colon - address.data)) : address;
 }

@@ -190,8 +190,8 @@ void rondo_http_log_response(rondo_http_request *request, rondo_http_response *r
     rondo__log_entry entry = {0};
 
     if (rondo__handle_closing(&log->base)) return;
-    int len = rondo_http_request_peer(request, address, sizeof address);
-    if (len > 0) entry.remote = rondo__log_host(rondo_slice_of(address, (size_t)len));
+    int len = rondo_http_request_client(request, address, sizeof address);
+    if (len > 0) entry.remote = rondo_slice_of(address, (size_t)len);
     entry.method = rondo_http_request_method(request);
     entry.target = rondo_http_request_target(request);
     entry.minor = rondo_http_request_minor(request);

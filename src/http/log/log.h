@@ -38,9 +38,6 @@ size_t rondo__log_line(char line[RONDO__LOG_LINE_MOST], rondo_http_log_format fo
 size_t rondo__log_gap(char line[RONDO__LOG_LINE_MOST], rondo_http_log_format format,
                       const rondo__log_clock *clock, uint64_t lost);
 
-/* "10.0.0.7" of "10.0.0.7:80", "::1" of "[::1]:80", "unix" of what has no port. */
-rondo_slice rondo__log_host(rondo_slice address);
-
 /* ---- log.c ---- */
 
 enum { RONDO__LOG_ERROR, RONDO__LOG_EVENTS };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * An HTTP server that answers with what it is sent: http_echo [PORT]. A long body is passed on piece
+ * An HTTP server that answers with what it is sent: http_echo [PORT [CERTIFICATE.pem KEY.pem]], with TLS
+ * if it has a certificate. A long body is passed on piece
  * by piece; a client that sends faster than it reads has to wait. Ctrl-C lets requests finish.
  *
  * args: 8080
@@ -97,6 +98,19 @@ static void on_interrupt(rondo_signal *sigint, int signum, void *server) {
     rondo_close(sigint);
 }
 
+static bool use_tls(rondo_http_server *server, const char *certificate, const char *key) {
+    rondo_tls_context *tls = NULL;
+
+    int error = rondo_tls_context_new(RONDO_TLS_SERVER, &tls);
+    if (!error) error = rondo_tls_add_certificate_file(tls, certificate, key);
+    if (!error) error = rondo_server_set_tls(rondo_http_server_listener(server), tls);
+    if (error)
+        fprintf(stderr, "http_echo: %s: %s\n", rondo_error_text(error),
+                tls ? rondo_tls_context_error(tls) : "");
+    rondo_tls_context_free(tls); /* the server has its own share of it */
+    return !error;
+}
+
 int main(int argc, char **argv) {
     int port = argc > 1 ? atoi(argv[1]) : 8080;
     char address[64];
@@ -104,6 +118,7 @@ int main(int argc, char **argv) {
     rondo_loop *loop = rondo_loop_new();
     rondo_http_server *server = rondo_http_server_new(loop);
     rondo_http_server_on_request(server, on_request, NULL);
+    if (argc > 3 && !use_tls(server, argv[2], argv[3])) return 1;
     int error = rondo_http_server_listen(server, "127.0.0.1", (uint16_t)port);
     if (error) {
         fprintf(stderr, "http_echo: port %d: %s\n", port, rondo_error_text(error));

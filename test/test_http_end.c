@@ -518,6 +518,44 @@ TEST(drain_and_a_slow_reader) {
     }
 }
 
+/* Many that keep their connections, ask whenever they have been answered, and retry nothing: whatever was
+ * sent before the server's `Connection: close` is answered, at whatever moment the drain begins. */
+TEST(drain_with_many_clients) {
+    enum { COUNT = 40, ROUNDS = 12 };
+    for (int begin = 0; begin < ROUNDS; begin += 3) {
+        web_host web;
+        static web_peer peers[COUNT];
+        int sent[COUNT] = {0};
+        web_open(&web, reply_target, NULL, NULL);
+        for (int i = 0; i < COUNT; i++) peer_open(&web, &peers[i]);
+        for (int round = 0; round < ROUNDS; round++) {
+            if (round == begin) CHECK_INT(rondo_http_server_drain(web.server, 0), 0);
+            for (int i = 0; i < COUNT; i++) {
+                web_peer *peer = &peers[i];
+                while (peer_read(peer)) {}
+                bool told = peer_has(peer, "Connection: close\r\n");
+                if (told || peer_count(peer, "HTTP/1.1 200") < sent[i]) continue;
+                if ((i + round) % 4 == 0 && round > 0) continue; /* not all at once */
+                CHECK(!peer->ended);
+                CHECK_INT(send(peer->fd, GET("/"), strlen(GET("/")), MSG_NOSIGNAL),
+                          strlen(GET("/")));
+                sent[i]++;
+            }
+            if (round % 2) rondo_loop_run(web.loop, RONDO_RUN_NOWAIT);
+        }
+        for (int i = 0; i < COUNT; i++) {
+            peer_pump(&web, &peers[i]);
+            CHECK_INT(peer_count(&peers[i], "HTTP/1.1 200"), sent[i]);
+            CHECK(!peers[i].reset);
+            CHECK_INT(peers[i].ended, peer_has(&peers[i], "Connection: close\r\n"));
+            peer_close(&peers[i]);
+        }
+        web_turns(&web, 80);
+        CHECK(web.server == NULL);
+        web_close(&web);
+    }
+}
+
 TEST(drain_deadline) {
     web_host web;
     web_peer peer;

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "http_peer.h"
 
+#include "http/server/request.h"
 #include "trace.h"
 
 #define CHUNKED "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -21,6 +22,8 @@ static void note_slice(const char *what, rondo_slice slice) {
 static void at_end(rondo_http_request *request, void *response) {
     rondo_slice name, value;
     note("%zu", rondo_http_request_trailer_count(request));
+    if (rondo_http_request_trailer_count(request) == 0)
+        CHECK(request->trailer_text == NULL); /* nor do they cost memory */
     for (size_t i = 0; rondo_http_request_trailer_at(request, i, &name, &value); i++)
         note("%.*s:%.*s", (int)name.len, name.data, (int)value.len, value.data);
     note_slice("sum", rondo_http_request_trailer(request, "X-SUM"));

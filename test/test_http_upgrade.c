@@ -508,6 +508,25 @@ TEST(paused_and_read_in_pieces) {
     web_close(&web);
 }
 
+TEST(put_back_twice) {
+    web_host web;
+    web_peer peer;
+    web_open(&web, pipe_back, NULL, NULL);
+    peer_ask(&web, &peer, ASK_ECHO "cde");
+    CHECK_INT(rondo_stream_set_read_high_water(taken, 2), 0);
+    CHECK_INT(rondo_stream_on_data(taken, on_data, NULL), 0);
+    CHECK_INT(rondo__stream_unread(taken, rondo_slice_text("b")), 0); /* the last one comes first */
+    CHECK_INT(rondo__stream_unread(taken, rondo_slice_text("")), 0);
+    CHECK_INT(rondo__stream_unread(taken, rondo_slice_text("a")), 0);
+    CHECK_INT(rondo_resume(taken), 0);
+    web_turns(&web, 4);
+    CHECK_TRACE("data:ab data:cd data:e");
+    rondo_close(taken);
+    CHECK_INT(rondo__stream_unread(taken, rondo_slice_text("a")), RONDO_ECLOSED);
+    peer_close(&peer);
+    web_close(&web);
+}
+
 TEST(put_back_while_nobody_reads) {
     web_host web;
     web_peer peer;

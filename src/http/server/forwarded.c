@@ -128,10 +128,8 @@ static void read_forwarded(const rondo_http_request *request, hops *all) {
     rondo_slice value;
     size_t at = 0;
     while (rondo_http_request_header_next(request, "forwarded", &at, &value)) {
-        if (split_forwarded(all, value)) continue;
         /* A quote that a client left open would swallow what a proxy wrote behind it. */
-        all->count = 0;
-        add_hop(all);
+        if (!split_forwarded(all, value)) all->count = 0;
     }
 }
 

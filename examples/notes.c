@@ -284,11 +284,11 @@ static bool read_id(rondo_slice text, int64_t *ret_id) {
 }
 
 static void on_list(rondo_http_request *request, rondo_http_response *response, void *arg) {
-    rondo_slice query = rondo_http_request_query(request);
+    char after[24];
     question *q = ask(arg, response, list_notes);
     if (!q) return;
-    if (query.len > 6 && memcmp(query.data, "after=", 6) == 0)
-        (void)read_id(rondo_slice_of(query.data + 6, query.len - 6), &q->id);
+    int len = rondo_http_request_query_value(request, "after", after, sizeof after);
+    if (len > 0) (void)read_id(rondo_slice_of(after, (size_t)len), &q->id);
     submit(q);
 }
 

@@ -87,7 +87,9 @@ CMD_SRCS := $(sort $(wildcard cmd/*.c))
 HARNESS_SRCS := $(sort $(wildcard test/harness/*.c))
 ALL_TEST_SRCS := $(sort $(wildcard test/test_*.c))
 TEST_SRCS := $(filter-out $(if $(OPENSSL_LIBS),test/test_no_tls.c,test/test_tls%.c) \
-  $(if $(ZLIB_LIBS),test/test_no_zlib.c,test/test_http_compress.c test/test_http_client_gzip.c),$(ALL_TEST_SRCS))
+  $(if $(ZLIB_LIBS),test/test_no_zlib.c,test/test_http_compress.c test/test_http_client_gzip.c \
+    test/test_websocket_deflate.c) \
+  $(if $(WSLAY_LIBS),test/test_no_websocket.c,test/test_websocket%.c),$(ALL_TEST_SRCS))
 # An example may need a library that Rondo does not.
 SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
 EXAMPLE_SRCS := $(sort $(filter-out $(if $(SQLITE_LIBS),,examples/notes.c),$(wildcard examples/*.c)))
@@ -100,6 +102,9 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 # What needs an optional library that is missing, and what stands in for one that is there.
 LEFT_OUT := $(addprefix src/http/,$(if $(ZLIB_LIBS),encoding/deflate_none.c client/inflate_none.c,encoding/deflate.c client/inflate.c)) \
             $(if $(CARES_LIBS),src/net/dns/query_none.c,$(addprefix src/net/dns/,channel.c query.c servers.c))
+WEBSOCKET := src/http/websocket
+LEFT_OUT += $(if $(WSLAY_LIBS),$(WEBSOCKET)/none.c,$(filter-out $(WEBSOCKET)/none.c,$(wildcard $(WEBSOCKET)/*.c))) \
+            $(WEBSOCKET)/$(if $(ZLIB_LIBS),deflate_none.c,deflate.c)
 LIB_OBJS := $(call obj,$(filter-out $(LEFT_OUT),$(LIB_SRCS)))
 CMD_OBJS := $(call obj,$(CMD_SRCS))
 HARNESS_OBJS := $(call obj,$(HARNESS_SRCS))

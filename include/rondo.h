@@ -42,5 +42,6 @@
 #include <rondo/udp.h>
 #include <rondo/unix.h>
 #include <rondo/watch.h>
+#include <rondo/websocket.h>
 
 #endif

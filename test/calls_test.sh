@@ -30,6 +30,7 @@ llhttp_.*
 (OPENSSL|TLS)[a-z_]+.*
 ares_.*
 (de|in)flate[A-Za-z0-9_]*
+wslay_frame_.*
 __errno_location
 __tls_get_addr
 __sched_cpucount

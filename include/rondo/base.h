@@ -90,6 +90,7 @@ typedef struct rondo_http_client rondo_http_client;     /* http_client.h */
 typedef struct rondo_http_call rondo_http_call;         /* http_call.h */
 typedef struct rondo_http_events rondo_http_events;     /* http_events.h */
 typedef struct rondo_http_log rondo_http_log;           /* http_log.h */
+typedef struct rondo_websocket rondo_websocket;         /* websocket.h */
 
 /* Declares the three functions of one typed event of a handle type:
  *   int PREFIX_on_EVENT(handle, callback, arg)     adds a listener, called at every emission

@@ -27,6 +27,7 @@
     X(udp)                    \
     X(group)                  \
     X(fs_watch)               \
+    X(websocket)              \
     X(http_server)            \
     X(http_response)          \
     X(http_client)            \

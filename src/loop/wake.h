@@ -43,7 +43,7 @@ void rondo__at_close_all(rondo_loop *loop, rondo__at_free *node,
 
 /* What other rooms keep on the loop, made there at first use: the pool, the budget of files, the shared
  * buffers of streams and of HTTP, the open requests for names, the resolver with its channels, the
- * area that UDP handles receive into, the inotify instance. */
+ * area that UDP handles receive into, the inotify instance, what WebSockets share. */
 enum {
     RONDO__PART_POOL,
     RONDO__PART_FS,
@@ -54,6 +54,7 @@ enum {
     RONDO__PART_UDP,
     RONDO__PART_TLS,
     RONDO__PART_WATCH,
+    RONDO__PART_WEBSOCKET,
     RONDO__PART_COUNT
 };
 void *rondo__loop_part(const rondo_loop *loop, int part);

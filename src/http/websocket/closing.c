@@ -128,29 +128,33 @@ void rondo__ws_heard(rondo_websocket *socket) {
     rondo__ws_arm(socket, socket->settings->limits.ping_interval_ms);
 }
 
-/* A peer that takes what we send is there, even if it has no time to answer. */
-static uint64_t octets_out(const rondo_websocket *socket) {
-    rondo_stream_figures figures;
-    rondo_stream_get_figures(socket->stream, &figures);
-    return figures.bytes_out;
-}
-
 static void ask(rondo_websocket *socket) {
     rondo__ws_frame ping = {true, 0, RONDO__OP_PING, {NULL, 0}};
+    bool is_next = rondo__stream_queued(socket->stream) == 0;
+    rondo_stream_figures figures;
     rondo__ws_send_frame(socket, &ping); /* if that fails, nobody will answer */
+    rondo_stream_get_figures(socket->stream, &figures);
     socket->flags |= RONDO__WS_ASKED;
-    socket->asked_out = octets_out(socket);
+    socket->asked_out = figures.bytes_out + (is_next ? figures.queued : 0);
     rondo__ws_arm(socket, socket->settings->limits.pong_timeout_ms);
 }
 
+/* A peer that takes what was before the ping is there, even if it has not come to the ping yet. */
+static bool takes_octets(rondo_websocket *socket) {
+    rondo_stream_figures figures;
+    rondo_stream_get_figures(socket->stream, &figures);
+    bool more = figures.bytes_out > socket->asked_out;
+    socket->asked_out = figures.bytes_out;
+    return more;
+}
+
 static void is_silent(rondo_websocket *socket) {
-    bool was_asked = (socket->flags & RONDO__WS_ASKED) != 0;
     if (socket->flags & RONDO__WS_PAUSED)
-        rondo__ws_heard(socket); /* it may have answered */
-    else if (!was_asked)
+        rondo__ws_heard(socket); /* it may have spoken */
+    else if (!(socket->flags & RONDO__WS_ASKED))
         ask(socket);
-    else if (rondo__stream_queued(socket->stream) > 0 && octets_out(socket) != socket->asked_out)
-        ask(socket);
+    else if (takes_octets(socket))
+        rondo__ws_arm(socket, socket->settings->limits.pong_timeout_ms);
     else
         rondo__ws_lost(socket, RONDO_ETIMEDOUT);
 }

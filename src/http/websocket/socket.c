@@ -224,7 +224,9 @@ int rondo_websocket_resume(rondo_websocket *socket) {
     if (rondo__handle_closing(&socket->base)) return RONDO_ECLOSED;
     if (!(socket->flags & RONDO__WS_PAUSED)) return 0;
     socket->flags &= ~(uint32_t)RONDO__WS_PAUSED;
-    if (socket->stream) rondo__ws_go_on(socket);
+    if (rondo__ws_is_over(socket)) return 0;
+    rondo__ws_heard(socket);
+    rondo__ws_go_on(socket);
     return 0;
 }
 

@@ -36,6 +36,7 @@ static void on_request(rondo_http_request *request, rondo_http_response *respons
 static void on_signal(rondo_signal *sigint, int signum, void *arg) {
     rondo_http_server_drain(arg, 1000);
     rondo_websocket_end_all(rondo_handle_loop(sigint), 1001, "going away");
+    rondo_close(sigint);
 }
 
 static int serve(rondo_loop *loop, const char *port) {
@@ -49,8 +50,7 @@ static int serve(rondo_loop *loop, const char *port) {
     }
     rondo_http_server_address(server, address, sizeof address);
     rondo_signal_start_once(rondo_signal_new(loop), SIGINT, on_signal, server);
-    rondo_signal_start_once(rondo_signal_new(loop), SIGTERM, on_signal, server);
-    printf("ws_echo: listening on ws://%s/, Ctrl-C to stop\n", address);
+    printf("ws_echo: listening on %s, Ctrl-C to stop\n", address);
     fflush(stdout);
     return 0;
 }

@@ -3,8 +3,8 @@
  * WebSockets, both ends: ws_echo [PORT] sends every message back, with backpressure; ws_echo URL
  * connects, sends each line of its standard input as a text and prints what comes.
  *
- * args: 8083
- * run: printf 'hello\nworld\n' | timeout 10 $BIN ws://127.0.0.1:8083/ => hello
+ * args: 8080
+ * run: curl -siN -m 2 -H Connection:Upgrade -H Upgrade:websocket -H Sec-WebSocket-Version:13 -H Sec-WebSocket-Key:dGhlIHNhbXBsZSBub25jZQ== http://127.0.0.1:8080/ => s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
  */
 #include <rondo.h>
 
@@ -109,7 +109,7 @@ static int talk(rondo_loop *loop, const char *url, int *status) {
 }
 
 int main(int argc, char **argv) {
-    const char *what = argc > 1 ? argv[1] : "8083";
+    const char *what = argc > 1 ? argv[1] : "8080";
     rondo_loop *loop = rondo_loop_new();
     int status = 0;
     if (!loop) return 1;

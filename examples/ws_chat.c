@@ -163,8 +163,8 @@ int main(int argc, char **argv) {
     int port = argc > 1 ? atoi(argv[1]) : 8080;
     rondo_loop *loop = rondo_loop_new();
     rondo_http_server *server = loop ? rondo_http_server_new(loop) : NULL;
-    int error = server ? rondo_http_server_listen(server, "127.0.0.1", (uint16_t)port)
-                       : RONDO_ENOMEM;
+    int error =
+        server ? rondo_http_server_listen(server, "127.0.0.1", (uint16_t)port) : RONDO_ENOMEM;
     if (error < 0) {
         fprintf(stderr, "ws_chat: port %d: %s\n", port, rondo_error_text(error));
         return 1;

@@ -111,16 +111,17 @@ static void check_said(const rondo__ws_deflate *deflate, const char *frames, con
 }
 
 TEST(the_messages_of_the_rfc) {
-    check_said(&fresh, "c1:%F2%48%CD%C9%C9%07%00", "text:Hello");             /* 7.2.3.1 */
-    check_said(&fresh, "41:%F2%48%CD|80:%C9%C9%07%00", "text:Hello");         /* in fragments */
+    check_said(&fresh, "c1:%F2%48%CD%C9%C9%07%00", "text:Hello");     /* 7.2.3.1 */
+    check_said(&fresh, "41:%F2%48%CD|80:%C9%C9%07%00", "text:Hello"); /* in fragments */
     check_said(&fresh, "41:%F2%48|89:x|00:%CD%C9|80:%C9%07%00", "ping:x text:Hello");
     check_said(&context, "c1:%F2%48%CD%C9%C9%07%00|c1:%F2%00%11%00%00",
-               "text:Hello text:Hello");                                      /* 7.2.3.2 */
-    check_said(&fresh, "c1:%00%05%00%FA%FF%48%65%6C%6C%6F%00", "text:Hello"); /* 7.2.3.3 */
-    check_said(&fresh, "c1:%F3%48%CD%C9%C9%07%00%00", "text:Hello");          /* 7.2.3.4 */
+               "text:Hello text:Hello");                                            /* 7.2.3.2 */
+    check_said(&fresh, "c1:%00%05%00%FA%FF%48%65%6C%6C%6F%00", "text:Hello");       /* 7.2.3.3 */
+    check_said(&fresh, "c1:%F3%48%CD%C9%C9%07%00%00", "text:Hello");                /* 7.2.3.4 */
     check_said(&fresh, "c1:%F2%48%05%00%00%00%FF%FF%CA%C9%C9%07%00", "text:Hello"); /* 7.2.3.5 */
     check_said(&fresh, "c1:%00", "text:");
-    check_said(&fresh, "81:plain|c1:%F2%48%CD%C9%C9%07%00|82:%FF", "text:plain text:Hello binary:%FF");
+    check_said(&fresh, "81:plain|c1:%F2%48%CD%C9%C9%07%00|82:%FF",
+               "text:plain text:Hello binary:%FF");
 }
 
 TEST(what_is_not_compressed_as_agreed_fails_the_connection) {
@@ -282,7 +283,8 @@ TEST(messages_are_compressed_with_and_without_context) {
             rondo_websocket_send(socket, RONDO_WEBSOCKET_TEXT, line);
             check_frame(&peer, &with, line.data, true);
             /* What does not get shorter is sent as it is, and is no context either. */
-            rondo_websocket_send(socket, RONDO_WEBSOCKET_TEXT, rondo_slice_text("qwertzuiopasdfg1"));
+            rondo_websocket_send(socket, RONDO_WEBSOCKET_TEXT,
+                                 rondo_slice_text("qwertzuiopasdfg1"));
             check_frame(&peer, &with, "qwertzuiopasdfg1", false);
             rondo_websocket_send(socket, RONDO_WEBSOCKET_TEXT, line);
             check_frame(&peer, &with, line.data, true);

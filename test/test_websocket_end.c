@@ -170,8 +170,7 @@ TEST(a_socket_may_be_closed_or_ended_in_each_of_its_callbacks) {
                 rondo_websocket_on_end(socket, at_end, NULL);
                 rondo_websocket_on_error(socket, at_error, NULL);
                 rondo_on_close(socket, ws_note_close, &socket);
-                rondo_websocket_send(socket, RONDO_WEBSOCKET_BINARY,
-                                     rondo_slice_of(bytes, 400000));
+                rondo_websocket_send(socket, RONDO_WEBSOCKET_BINARY, rondo_slice_of(bytes, 400000));
                 for (int i = 0; i < 30; i++) {
                     ws_read(&peer);
                     run_turns(loop, 1);
@@ -283,9 +282,9 @@ TEST(without_memory_a_socket_ends_once_and_leaves_nothing) {
             ends = closes = 0;
             if (rondo_stream_open(loop, fds[0], &stream) < 0) {
                 close(fds[0]);
-            } else if (!(socket = rondo__ws_new(
-                             loop, &(rondo_websocket_options){.limits.fragments = 9},
-                             role == SERVER ? RONDO__WS_SERVER : 0, RONDO_HERE))) {
+            } else if (!(socket =
+                             rondo__ws_new(loop, &(rondo_websocket_options){.limits.fragments = 9},
+                                           role == SERVER ? RONDO__WS_SERVER : 0, RONDO_HERE))) {
                 rondo_close(stream);
             } else {
                 rondo__ws_start(socket, stream, &none);
@@ -353,8 +352,7 @@ TEST(without_random_octets_a_client_sends_nothing) {
     loop = new_virtual_loop();
     rondo_websocket *socket = ws_open(loop, CLIENT, &peer);
     faults_fail(CALL_getrandom, 1, EIO);
-    CHECK_INT(rondo_websocket_send(socket, RONDO_WEBSOCKET_TEXT, rondo_slice_text("a")),
-              RONDO_EIO);
+    CHECK_INT(rondo_websocket_send(socket, RONDO_WEBSOCKET_TEXT, rondo_slice_text("a")), RONDO_EIO);
     faults_fail(CALL_getrandom, 1, EINTR);
     CHECK_INT(rondo_websocket_send(socket, RONDO_WEBSOCKET_TEXT, rondo_slice_text("b")), 1);
     run_turns(loop, 1);

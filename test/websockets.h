@@ -237,8 +237,8 @@ STREAMS_HELPER void note_octets(const char *what, rondo_slice data) {
     note("%s:%s", what, text);
 }
 TRACE_CALLBACK ws_note_open(rondo_websocket *socket, void *arg) { note("open"); }
-TRACE_CALLBACK ws_note_message(rondo_websocket *socket, rondo_websocket_type type,
-                               rondo_slice data, void *arg) {
+TRACE_CALLBACK ws_note_message(rondo_websocket *socket, rondo_websocket_type type, rondo_slice data,
+                               void *arg) {
     note_octets(type == RONDO_WEBSOCKET_TEXT ? "text" : "binary", data);
 }
 TRACE_CALLBACK ws_note_piece(rondo_websocket *socket, rondo_websocket_type type, rondo_slice data,

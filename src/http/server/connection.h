@@ -7,6 +7,7 @@
  *   connection.c  octets in, states       body.c      bodies, to the application
  *   closing.c     refusals, the end       timeouts.c  what one alarm watches over
  *   upgrade.c     out of HTTP               collect.c   bodies in one piece
+ *   arrival.c     how it begins, or not
  *
  * It lives in the room of its stream, and an idle one holds nothing else: no parser, no buffer.
  * Internal.
@@ -74,10 +75,15 @@ static inline bool rondo__conn_alive(const rondo__http_conn *conn) {
     return conn->state < RONDO__CONN_CLOSING;
 }
 
-/* ---- connection.c ---- */
+/* ---- arrival.c ---- */
 
 /* Takes an accepted stream over, in whose room it lives; closes it when there are too many. */
 void rondo__conn_new(rondo_http_server *server, rondo_stream *stream);
+
+/* ---- connection.c ---- */
+
+/* What the stream tells it. */
+extern const rondo__consumer rondo__conn_consumer;
 /* The application has ended the response. */
 void rondo__conn_answered(rondo__http_conn *conn);
 /* Stops reading. */

@@ -64,6 +64,11 @@ TEST(each_frame_of_a_client_has_a_mask_of_its_own) {
         peer.got.len = 0;
         for (int j = 0; j < i; j++) CHECK(memcmp(masks[i], masks[j], 4) != 0);
     }
+    for (int octet = 0; octet < 4; octet++) {
+        int others = 0;
+        for (int i = 1; i < 200; i++) others += masks[i][octet] != masks[0][octet];
+        CHECK(others > 100);
+    }
     close_both(socket, &peer);
     end_loop(loop);
 }

@@ -246,6 +246,9 @@ static size_t check_frame(ws_peer *peer, unpacker *with, const char *want, bool 
 
 #define LINE "it was the best of times, it was the worst of times, it was the age of wisdom, "
 
+#define OTHER \
+    "whan that aprille with his shoures soote the droghte of march hath perced to the roote; "
+
 TEST(messages_are_compressed_with_and_without_context) {
     static const rondo__ws_deflate windows[] = {
         {.on = true, .server_fresh = true, .client_fresh = true, .server_bits = 15},
@@ -265,7 +268,8 @@ TEST(messages_are_compressed_with_and_without_context) {
             rondo_websocket *socket = ws_open_with(loop, role, &peer, &options, &windows[i]);
             CHECK(rondo_websocket_is_compressed(socket));
             rondo_slice line = rondo_slice_text(LINE LINE LINE LINE);
-            CHECK_INT(rondo_websocket_message_new(loop, RONDO_WEBSOCKET_TEXT, line, &message), 0);
+            rondo_slice other = rondo_slice_text(OTHER OTHER OTHER);
+            CHECK_INT(rondo_websocket_message_new(loop, RONDO_WEBSOCKET_TEXT, other, &message), 0);
             rondo_websocket_send(socket, RONDO_WEBSOCKET_TEXT, rondo_slice_text("short"));
             check_frame(&peer, &with, "short", false);
             rondo_websocket_send(socket, RONDO_WEBSOCKET_TEXT, line);
@@ -279,7 +283,7 @@ TEST(messages_are_compressed_with_and_without_context) {
                 CHECK(again < alone / 2);
             /* One for many, which our context does not know of; then ours begins anew. */
             rondo_websocket_send_message(socket, message);
-            check_frame(&peer, &with, line.data, bits == 15);
+            check_frame(&peer, &with, other.data, bits == 15);
             rondo_websocket_send(socket, RONDO_WEBSOCKET_TEXT, line);
             check_frame(&peer, &with, line.data, true);
             /* What does not get shorter is sent as it is, and is no context either. */

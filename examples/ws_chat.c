@@ -9,6 +9,7 @@
  * bound, not by the patience of the others. Only pages of this host may come in: a browser lets any
  * page of the web connect to any server.
  *
+ * libs: wslay
  * args: 8080
  * run: curl -s http://127.0.0.1:8080/ => new WebSocket
  * run: curl -s http://127.0.0.1:8080/chat => version 13 is needed

@@ -4,6 +4,7 @@
  * connects, sends each line of its standard input as a text and prints what comes.
  *
  * args: 8080
+ * libs: wslay
  * run: curl -siN -m 2 -H Connection:Upgrade -H Upgrade:websocket -H Sec-WebSocket-Version:13 -H Sec-WebSocket-Key:dGhlIHNhbXBsZSBub25jZQ== http://127.0.0.1:8080/ => s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
  */
 #include <rondo.h>

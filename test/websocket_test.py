@@ -272,4 +272,7 @@ def test_a_client_that_is_refused():
 
 
 if __name__ == "__main__":
+    if "-lwslay" not in os.environ.get("LIBS", "-lwslay"):
+        print("    ok all # skipped: built without wslay\n0 passed, 0 failed")
+        sys.exit(0)
     sys.exit(running.run_tests(globals()))

@@ -11,7 +11,7 @@ in an example each a line of the first comment, ` * prints: hello`) say what els
   prints: TEXT           its output contains TEXT
   args: WORDS            its arguments
   stdin: TEXT            its input, a line
-  libs: NAMES            libraries that it needs besides, as pkg-config calls them; skipped without
+  libs: NAMES            libraries that it needs besides, as pkg-config calls them, or wslay; skipped without
   compile only           it isn't run
 
 A comment at its very end that begins with a line `/* Prints:` holds its whole output.
@@ -170,9 +170,9 @@ def pkg_config(*args):
 
 
 def lacks(snippet):
-    """The libraries that it needs and that are not there."""
-    return [name for name in (snippet.get("libs") or "").split()
-            if subprocess.run(["pkg-config", "--exists", name], check=False).returncode != 0]
+    """The libraries that it needs and that are not there. Rondo's own are as it was built."""
+    return [name for name in (snippet.get("libs") or "").split() if f"-l{name}" not in LIBS
+            and subprocess.run(["pkg-config", "--exists", name], check=False).returncode != 0]
 
 
 def compile_snippet(snippet, code, directory):
@@ -200,7 +200,7 @@ def compile_snippet(snippet, code, directory):
     if is_program:
         libraries = [os.path.join(BUILD, "librondo.a")] + LIBS
         for name in (snippet.get("libs") or "").split():
-            libraries += pkg_config("--libs", name)
+            libraries += [] if f"-l{name}" in LIBS else pkg_config("--libs", name)
         status, output = call(CC + flags + [source, "-o", program] + libraries, limit=60)
     else:
         status, output = call(CC + flags + ["-fsyntax-only", source], limit=60)

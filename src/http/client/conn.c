@@ -228,7 +228,7 @@ static void on_error(rondo_stream *stream, int error) {
     rondo__client_conn *conn = conn_of(stream);
     if (is_gone(conn)) return;
     rondo_http_call *call = conn->call;
-    const char *words = rondo_tls_error_text(stream);
+    const char *words = conn->origin->https ? rondo_tls_error_text(stream) : "";
     if (!call) {
         rondo__client_conn_close(conn);
         return;

@@ -1,6 +1,6 @@
 # Rondo's build. Non-recursive: one set of rules, one directory per variant.
 #   make                    the library and the command, in build/
-#   make VARIANT=asan all   the same in build/asan; also tsan, valgrind, clang, fuzz
+#   make VARIANT=asan all   the same in build/asan; also tsan, clang, fuzz; valgrind runs what is in build/
 #   make CC=clang WERROR=1  another compiler, warnings as errors
 # `make help` lists the targets.
 
@@ -26,7 +26,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # --- The variant ---------------------------------------------------------------------------------
 
 space := $(subst ,, )
-B := build$(if $(VARIANT),/$(VARIANT))$(if $(WITHOUT),/without-$(subst $(space),-,$(strip $(WITHOUT))))
+B := build$(if $(filter-out valgrind,$(VARIANT)),/$(VARIANT))$(if $(WITHOUT),/without-$(subst $(space),-,$(strip $(WITHOUT))))
 
 ifeq ($(VARIANT),)
 else ifeq ($(VARIANT),asan)
@@ -296,7 +296,7 @@ bench-http: deps-bench benches ## Only those of HTTP, beside other servers (15 m
 
 # --- Checks ----------------------------------------------------------------------------------------
 
-.PHONY: check-headers check-symbols check-install check-format lint
+.PHONY: check-headers check-symbols check-install check-clang check-format lint
 check-headers: deps-dev ## Each public header compiles alone, as C99 and as C++11
 	@tools/check-headers.sh $(HEADERS)
 
@@ -305,6 +305,13 @@ check-symbols: all ## The libraries export the API and nothing else
 
 check-install: all ## Install into a temporary directory and build a program against it
 	@MAKE='$(MAKE)' CC='$(CC)' tools/check-install.sh
+
+# Without making code: what clang says of a source it says before.
+check-clang: deps-dev ## Compile everything with clang, which warns of other things than gcc
+	@echo $(filter-out examples/notes.c,$(ALL_LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(TEST_SRCS) $(EXAMPLE_SRCS) \
+	    $(BENCH_SRCS)) $(if $(SQLITE_LIBS),examples/notes.c) | xargs -P 2 -n 16 clang $(ALL_CPPFLAGS) \
+	    $(ALL_CFLAGS) -Werror -Iinclude -Isrc -Itest/harness -fsyntax-only
+	@echo '1 passed, 0 failed'
 
 SOURCES := $(ALL_LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(ALL_TEST_SRCS) $(EXAMPLE_SRCS) $(BENCH_SRCS) \
            $(FUZZ_SRCS) $(HEADERS) $(wildcard fuzz/*.h src/*/*.h src/*/*/*.h cmd/*.h test/harness/*.h bench/*.h examples/*.h)

@@ -314,11 +314,12 @@ TEST(a_sweep_fails_each_call_in_turn) {
 }
 
 TEST(periods_change_more_at_once) {
+    bool fewer = harness_is_valgrind();
     FAULT_PERIODS(four_sends, CALL_send, EAGAIN);
-    CHECK_INT(runs, 4);
-    CHECK_INT(failures, 2 + 1 + 1);
+    CHECK_INT(runs, fewer ? 1 : 4);
+    CHECK_INT(failures, fewer ? 2 : 2 + 1 + 1);
     FAULT_PERIODS(four_sends, CALL_send, 0);
-    CHECK_INT(failures, 4 + 4); /* of 1 byte; there are no more than 2 */
+    CHECK_INT(failures, fewer ? 2 + 4 : 4 + 4); /* of 1 byte; there are no more than 2 */
 }
 
 static void leaking(void) {

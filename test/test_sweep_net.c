@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Datagrams and connecting with a fault at every point (harness/faults.h).
+ *
+ * test/run: not under valgrind; it takes too long, and the sanitizers see all of it.
  */
 #define _GNU_SOURCE
 #include "faults.h"

@@ -2,6 +2,8 @@
  *
  * Who is accepted, and what is shown: certificates good and bad, names, clients' certificates, several
  * certificates in one server, reloading, ALPN, and what a context refuses to be given.
+ *
+ * test/run: not under valgrind; most of its time is OpenSSL's arithmetic.
  */
 #include "tls_peers.h"
 

@@ -2,6 +2,8 @@
  *
  * Peers that do not mean well, or do not mean TLS: garbage, other protocols, old versions, dribbles,
  * silence, floods of handshakes and of key updates. And sessions that are resumed.
+ *
+ * test/run: not under valgrind; most of its time is OpenSSL's arithmetic.
  */
 #include "tls_peers.h"
 

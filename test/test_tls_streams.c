@@ -2,6 +2,8 @@
  *
  * Everything that streams do, on top of TLS: much at once, backpressure, pauses, files, pipes,
  * budgets, and closing in the middle of it.
+ *
+ * test/run: not under valgrind; most of its time is OpenSSL's arithmetic.
  */
 #define _GNU_SOURCE /* memfd_create */
 #include "tls_peers.h"

@@ -2,6 +2,8 @@
  *
  * TLS with a fault at every point (harness/faults.h): a handshake, bytes both ways, the ends. What
  * passes must change nothing that is seen; what does not is told, and nobody takes a part for all.
+ *
+ * test/run: not under valgrind; most of its time is OpenSSL's arithmetic.
  */
 #include "tls_peers.h"
 

@@ -1,13 +1,13 @@
 #!/bin/sh
 # check-format.sh FILE...: shows what clang-format would change.
-passed=0
-failed=0
-for file in "$@"; do
-    if clang-format "$file" | diff -u --label "$file" --label "$file (formatted)" "$file" -; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-    fi
-done
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+if [ "$1" = --one ]; then # by itself, several at once
+    clang-format "$2" | diff -u --label "$2" --label "$2 (formatted)" "$2" -
+    exit
+fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+printf '%s\n' "$@" | xargs -P 4 -I FILE sh -c "'$0' --one FILE || echo 'not as clang-format has it: FILE'" >"$log"
+cat "$log"
+failed=$(grep -c '^not as clang-format has it: ' "$log")
+echo "$(($# - failed)) passed, $failed failed"
+[ "$failed" = 0 ]

@@ -83,6 +83,7 @@ pthread_t harness_thread(void *(*run)(void *arg), void *arg); /* pthread_join it
 long long harness_now_ms(void);                               /* monotonic */
 void harness_sleep_ms(int ms);
 bool harness_is_slow(void); /* valgrind or a sanitizer: time means little */
+bool harness_is_valgrind(void);
 
 /* --- What the macros are made of ----------------------------------------------------------- */
 

@@ -121,3 +121,8 @@ bool harness_is_slow(void) {
     /* test/run says so: valgrind can't be seen from inside without its headers. */
     return HARNESS_ASAN || HARNESS_TSAN || getenv("RONDO_TEST_SLOW") != NULL;
 }
+
+bool harness_is_valgrind(void) {
+    const char *variant = getenv("RONDO_TEST_SLOW");
+    return variant && strcmp(variant, "valgrind") == 0;
+}

@@ -61,15 +61,10 @@ static unsigned run_once(void (*scenario)(void), const char *name, unsigned *ret
     return changed;
 }
 
-static bool is_valgrind(void) {
-    const char *tool = getenv("RONDO_TEST_SLOW");
-    return tool && strcmp(tool, "valgrind") == 0;
-}
-
 /* Under valgrind a run takes many times as long, so of a long sweep it gets each seventh point behind the
  * first ones, others for another error. All points are for the plain programs and the sanitizers. */
 static unsigned point_after(unsigned nth) {
-    if (!is_valgrind() || nth < FIRST_POINTS) return nth + 1;
+    if (!harness_is_valgrind() || nth < FIRST_POINTS) return nth + 1;
     return nth + (nth == FIRST_POINTS ? 1 + (unsigned)plan.error % STRIDE : STRIDE);
 }
 
@@ -90,7 +85,7 @@ void faults_periods(void (*scenario)(void), const char *name, faults_calls calls
     unsigned changed = 0, made;
     for (unsigned i = 1; i <= PERIODS; i++) {
         if (i == 1 && (error == EAGAIN || error == EINTR)) continue;
-        if (i > 2 && is_valgrind()) break;
+        if (i > 2 && harness_is_valgrind()) break;
         plan = (struct plan){calls, error, error ? 0 : i, 0, i};
         changed += run_once(scenario, name, &made);
     }

@@ -39,6 +39,9 @@ __isoc(99|23)_(sscanf|strto.*)
 abort
 (mem|str)[a-z]+
 bcmp
+[hn]to[hn][ls]
+__cmsg_nxthdr
+gnu_dev_makedev
 strto[a-z]+
 bsearch
 qsort

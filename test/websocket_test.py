@@ -139,6 +139,7 @@ async def wait_for_end(port, echo):
 def test_the_server_says_that_it_goes():
     with server() as echo:
         asyncio.run(wait_for_end(echo.port, echo))
+        echo.process.wait(running.LIMIT_S)  # a second signal would end it at once
 
 
 async def python_serves(extensions):

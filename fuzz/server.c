@@ -118,20 +118,10 @@ static void leave_out(answers *got, const char *text) {
 }
 
 static void converse(const uint8_t *data, size_t size, bool whole, answers *got) {
-    dice d = dice_of(data, size);
     int fd = web_connect(&site);
     got->len = 0;
     got->ended = false;
-    while (size > 0) {
-        size_t most = throw_dice(&d, 4) == 0 ? 64 : 4,
-               piece = whole ? size : 1 + throw_dice(&d, most);
-        if (piece > size) piece = size;
-        web_send(&site, fd, data, piece, got);
-        web_turn(&site);
-        data += piece;
-        size -= piece;
-    }
-    web_pump(&site, fd, got);
+    web_converse(&site, fd, data, size, whole, got);
     web_leave(&site, fd);
     MUST(asked == closed);
     leave_out(got, "HTTP/1.1 100 Continue\r\n\r\n");

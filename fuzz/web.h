@@ -89,6 +89,22 @@ static inline void web_send(web *w, int fd, const uint8_t *data, size_t size, an
     }
 }
 
+/* Sends whole, or in pieces that follow from the input, with a turn behind each. */
+static inline void web_converse(web *w, int fd, const uint8_t *data, size_t size, bool whole,
+                                answers *got) {
+    dice d = dice_of(data, size);
+    while (size > 0) {
+        size_t most = throw_dice(&d, 4) == 0 ? 64 : 4,
+               piece = whole ? size : 1 + throw_dice(&d, most);
+        if (piece > size) piece = size;
+        web_send(w, fd, data, piece, got);
+        web_turn(w);
+        data += piece;
+        size -= piece;
+    }
+    web_pump(w, fd, got);
+}
+
 static inline size_t web_open_connections(const web *w) {
     rondo_server_figures figures;
     rondo_server_get_figures(rondo_http_server_listener(w->server), &figures);

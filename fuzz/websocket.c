@@ -80,7 +80,6 @@ static const char handshake[] =
     "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
 
 static void converse(const uint8_t *data, size_t size, bool whole, answers *got) {
-    dice d = dice_of(data, size);
     int fd = web_connect(&site);
     got->len = 0;
     got->ended = false;
@@ -91,15 +90,7 @@ static void converse(const uint8_t *data, size_t size, bool whole, answers *got)
     web_send(&site, fd, (const uint8_t *)handshake, sizeof handshake - 1, got);
     web_pump(&site, fd, got);
     MUST(opened == closed + 1);
-    while (size > 0) {
-        size_t piece = whole ? size : 1 + throw_dice(&d, throw_dice(&d, 4) == 0 ? 64 : 4);
-        if (piece > size) piece = size;
-        web_send(&site, fd, data, piece, got);
-        web_turn(&site);
-        data += piece;
-        size -= piece;
-    }
-    web_pump(&site, fd, got);
+    web_converse(&site, fd, data, size, whole, got);
     web_leave(&site, fd);
     for (int i = 0; i < 100 && opened > closed; i++) web_turn(&site);
     MUST(opened == closed && ended <= closed);

@@ -6,41 +6,19 @@
 #include <rondo/error.h>
 #include <string.h>
 
-#include "http/chars.h"
+#include "http/fields.h"
 #include "http/server/connection.h"
 #include "loop/assert.h"
 #include "loop/memory.h"
 
-/* Splits the field line at `line`, name ":" OWS value OWS CRLF, and returns where the next one begins. */
-static const char *split(const char *line, const char *end, rondo_http_field *ret_field) {
-    const char *colon = memchr(line, ':', (size_t)(end - line));
-    RONDO_ASSERT(colon);
-    const char *lf = memchr(colon, '\n', (size_t)(end - colon));
-    RONDO_ASSERT(lf && lf[-1] == '\r');
-    const char *value = colon + 1, *stop = lf - 1;
-    while (rondo__http_blank(*value)) value++;
-    while (stop > value && rondo__http_blank(stop[-1])) stop--;
-    ret_field->name = rondo_slice_of(line, (size_t)(colon - line));
-    ret_field->value = rondo_slice_of(value, (size_t)(stop - value));
-    return lf + 1;
-}
-
-static bool same_name(rondo_slice a, const char *b, size_t len) {
-    if (a.len != len) return false;
-    for (size_t i = 0; i < len; i++)
-        if (rondo__http_lower(a.data[i]) != rondo__http_lower(b[i])) return false;
-    return true;
-}
-
 /* The first of `count` lines with that name; *line is behind it then. */
 static bool find(const char **line, const char *end, size_t *count, const char *name,
                  rondo_slice *ret_value) {
-    size_t len = strlen(name);
     rondo_http_field field;
     while (*count > 0) {
-        *line = split(*line, end, &field);
+        *line = rondo__field_split(*line, end, &field.name, &field.value);
         --*count;
-        if (!same_name(field.name, name, len)) continue;
+        if (!rondo__field_is(field.name, name)) continue;
         *ret_value = field.value;
         return true;
     }
@@ -68,8 +46,8 @@ bool rondo_http_request_header_next(const rondo_http_request *request, const cha
     if (request->field_count == 0) return false;
     RONDO_ASSERT(*at == 0 || (*at >= request->fields && line < end));
     while (line < end && *line != '\r') {
-        line = split(line, end, &field);
-        if (!same_name(field.name, name, strlen(name))) continue;
+        line = rondo__field_split(line, end, &field.name, &field.value);
+        if (!rondo__field_is(field.name, name)) continue;
         *at = (size_t)(line - request->head);
         *ret_value = field.value;
         return true;
@@ -94,7 +72,8 @@ bool rondo_http_request_header_at(const rondo_http_request *request, size_t i,
     }
     rondo_http_field field;
     do {
-        const char *next = split(own->head + own->cursor_at, own->head + own->head_len, &field);
+        const char *next = rondo__field_split(own->head + own->cursor_at, own->head + own->head_len,
+                                              &field.name, &field.value);
         own->cursor_at = (uint32_t)(next - own->head);
     } while (own->cursor++ < i);
     *ret_name = field.name;
@@ -141,7 +120,8 @@ bool rondo_http_request_trailer_at(const rondo_http_request *request, size_t i,
     if (i >= rondo_http_request_trailer_count(request)) return false;
     const char *line = request->trailer_text, *end = line + request->trailer_len;
     rondo_http_field field;
-    for (size_t k = 0; k <= i; k++) line = split(line, end, &field); /* few, and bounded */
+    for (size_t k = 0; k <= i; k++)
+        line = rondo__field_split(line, end, &field.name, &field.value); /* few, and bounded */
     *ret_name = field.name;
     *ret_value = field.value;
     return true;

@@ -83,7 +83,7 @@ ALL_LIB_SRCS := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 TLS_NONE := src/net/tls/none.c
 LIB_SRCS := $(filter-out $(if $(OPENSSL_LIBS),$(TLS_NONE),$(filter-out $(TLS_NONE),$(wildcard src/net/tls/*.c))),$(ALL_LIB_SRCS))
 HTTP_SRCS = $(filter-out $(LEFT_OUT),$(filter src/http/%,$(LIB_SRCS)))
-CMD_SRCS := $(sort $(wildcard cmd/*.c))
+CMD_SRCS := $(sort $(wildcard cmd/*.c cmd/*/*.c compare/*.c))
 HARNESS_SRCS := $(sort $(wildcard test/harness/*.c))
 ALL_TEST_SRCS := $(sort $(wildcard test/test_*.c))
 TEST_SRCS := $(filter-out $(if $(OPENSSL_LIBS),test/test_no_tls.c,test/test_tls%.c) \
@@ -146,6 +146,7 @@ $(B)/flags: FORCE
 # test may stand in for a system call that libev makes, so nothing in a program is hidden.
 PART_FLAGS = -Iinclude
 $(LIB_OBJS): private PART_FLAGS = -Iinclude -Isrc -fvisibility=hidden
+$(CMD_OBJS): private PART_FLAGS = -Iinclude -I.
 $(TEST_OBJS) $(HARNESS_OBJS): private PART_FLAGS = -Iinclude -Isrc -Itest/harness
 $(call obj,$(FUZZ_SRCS)): private PART_FLAGS = -Iinclude -Isrc -D_GNU_SOURCE
 
@@ -196,7 +197,7 @@ $(call say,LD)
 $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 endef
 
-$(B)/rondo: $(CMD_OBJS) $(STATIC_LIB)
+$(B)/rondo: $(CMD_OBJS) $(LLHTTP_OBJS) $(STATIC_LIB)
 	$(LINK)
 
 $(B)/examples/notes: LIBS += $(SQLITE_LIBS)
@@ -314,7 +315,7 @@ check-clang: deps-dev ## Compile everything with clang, which warns of other thi
 	@echo '1 passed, 0 failed'
 
 SOURCES := $(ALL_LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(ALL_TEST_SRCS) $(EXAMPLE_SRCS) $(BENCH_SRCS) \
-           $(FUZZ_SRCS) $(HEADERS) $(wildcard fuzz/*.h src/*/*.h src/*/*/*.h cmd/*.h test/harness/*.h bench/*.h examples/*.h)
+           $(FUZZ_SRCS) $(HEADERS) $(wildcard fuzz/*.h src/*/*.h src/*/*/*.h cmd/*.h cmd/*/*.h compare/*.h test/harness/*.h bench/*.h examples/*.h)
 format: deps-dev ## Format the sources in place
 	clang-format -i $(SOURCES)
 check-format: deps-dev ## Say where a source is not formatted

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The same small web server in every model of concurrency: what a model is, and what all share.
+ *
+ * A model is one function in one file of this folder, compare/NAME.c, and one line of models.def. It listens, accepts,
+ * reads, waits and writes in its own way; what a request says and what answers it is web.h, the same for all. So the
+ * difference between two of these files is the difference between two models. `rondo compare` runs a model in a process of
+ * its own and ends it with SIGTERM.
+ */
+#ifndef COMPARE_MODEL_H
+#define COMPARE_MODEL_H
+
+#include <stdint.h>
+
+typedef struct model_settings {
+    uint16_t port; /* of 127.0.0.1 */
+    unsigned
+        workers; /* processes or threads where the model has a fixed number of them: the cores it may use, or more
+                           when requests wait; 0: the model's own choice, which models.def states */
+    const char *files; /* the directory with the files of the file workload: "4k", "64k", "1m"... */
+} model_settings;
+
+/* Serves until SIGTERM. Returns an exit status; says on stderr what went wrong before it returns another than 0. */
+typedef int model_main(const model_settings *settings);
+
+typedef struct model {
+    const char *name;  /* on the command line, in tables */
+    const char *title; /* "thread per connection" */
+    const char *waits; /* one sentence: who waits where */
+    const char *file;  /* "compare/thread.c" */
+    model_main *main;
+} model;
+
+/* In the order of models.def, which is that of reports. Ends with a name of NULL. */
+extern const model models[];
+
+#endif

@@ -231,6 +231,11 @@ $(TEST_LIB): $(STATIC_LIB) test/harness/calls.def
 $(B)/test/%: $(B)/obj/test/%.o $(HARNESS_OBJS) $(TEST_LIB)
 	$(LINK)
 
+# These test parts of the command.
+$(B)/test/test_compare_%: $(B)/obj/test/test_compare_%.o $(filter-out $(call obj,cmd/main.c),$(CMD_OBJS)) $(LLHTTP_OBJS) \
+                          $(HARNESS_OBJS) $(TEST_LIB)
+	$(LINK)
+
 # With libFuzzer's main().
 $(B)/fuzz/%: $(B)/obj/fuzz/%.o $(STATIC_LIB)
 	$(call say,LD)

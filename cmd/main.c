@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,25 +30,6 @@ static const command commands[] = {
     {"help", "show what a command does: rondo help serve", help_help, help_main},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
-
-void complain(const char *format, ...) {
-    char text[2048];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    /* What was typed, or is in a file, must not move the cursor or look like another line. */
-    for (char *at = text; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f) *at = '?';
-    fprintf(stderr, "rondo: %s\n", text);
-}
-
-int flush_stdout(void) {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return EXIT_OK;
-    complain("can't write to the standard output: %s", strerror(errno));
-    return EXIT_RUNTIME;
-}
 
 static const command *find(const char *name) {
     for (size_t i = 0; i < COMMAND_COUNT; i++) {

@@ -27,9 +27,11 @@ typedef struct workload {
     const char *name;  /* "hello" */
     const char *title; /* "each request waits 20 ms for a slow back end" */
     const char *asks;  /* the question that it answers */
+    double bound;      /* microseconds: a server keeps up while its p99 is below; 0: 100 ms */
 } workload;
 
-/* One load on one server in one round. Times in microseconds. */
+/* One load on one server in one round. Times in microseconds. The same load in another round has exactly the same subject,
+ * workload, connections, idle and asked: by these the rounds of a load are found. */
 typedef struct point {
     size_t subject, workload; /* indices */
     unsigned round;           /* from 0 */

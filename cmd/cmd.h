@@ -24,6 +24,10 @@ extern const char serve_help[]; /* serve_help.c */
 int get_main(int argc, char **argv);
 extern const char get_help[]; /* get_options.c */
 
+/* compare/compare.c: argv[0] is "compare". */
+int compare_main(int argc, char **argv);
+extern const char compare_help[];
+
 /* ---- serve_options.c ---- */
 
 /* Of each kind that may be given several times. */

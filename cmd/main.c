@@ -27,6 +27,7 @@ static const char help_help[] = "usage: rondo help [COMMAND]\n"
 static const command commands[] = {
     {"serve", "serve a directory over HTTP", serve_help, serve_main},
     {"get", "get what a URL names", get_help, get_main},
+    {"compare", "compare models of concurrency, the loop among them", compare_help, compare_main},
     {"help", "show what a command does: rondo help serve", help_help, help_main},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

@@ -132,6 +132,38 @@ TEST(a_connect_that_hangs_ends_with_its_time) {
     check_timeout(500, "ETIMEDOUT at 500 close");
 }
 
+static void note_stage(rondo_stream *stream, int error, void *arg) {
+    note("stage %d", (int)rondo_connect_stage_of(stream));
+}
+TEST(the_attempts_have_a_time_of_their_own) {
+    rondo_loop *loop = new_virtual_loop();
+    full_listener full = new_full_listener();
+    rondo_connect_options options = {
+        .host = "127.0.0.1", .port = full.port, .attempts_timeout_ms = 700};
+    rondo_stream *stream = listen_to(rondo_connect_with(loop, &options));
+    CHECK_INT(rondo_connect_stage_of(stream), RONDO_CONNECT_LOOKUP);
+    rondo_stream_on_error(stream, note_time, NULL);
+    rondo_stream_on_error(stream, note_stage, NULL);
+    run_all(loop);
+    CHECK_TRACE("ETIMEDOUT at 700 stage 2 close");
+    close_full_listener(&full);
+    end_loop(loop);
+}
+TEST(a_stream_that_is_open_is_at_no_stage) {
+    rondo_loop *loop = new_virtual_loop();
+    uint16_t port = 0;
+    int listener = listen_on("127.0.0.1", &port, 5);
+    rondo_connect_options options = {
+        .host = "127.0.0.1", .port = port, .lookup_timeout_ms = 1, .attempts_timeout_ms = 1};
+    rondo_stream *stream = listen_to(rondo_connect_with(loop, &options));
+    while (rondo_is_connecting(stream)) rondo_loop_run(loop, RONDO_RUN_ONCE);
+    CHECK_INT(rondo_connect_stage_of(stream), RONDO_CONNECT_OPEN);
+    rondo_close(stream);
+    run_all(loop);
+    close(listener);
+    end_loop(loop);
+}
+
 TEST(the_kernels_timeout_is_told) {
     rondo_loop *loop = new_virtual_loop();
     uint16_t port = 0;

@@ -33,9 +33,13 @@ typedef struct rondo_connect_options {
     const char *local_host; /* a number: leave from this address */
     uint16_t local_port;    /* and port; 0: a free one */
     uint32_t timeout_ms;    /* for all of it, the lookup and the TLS handshake too; 60,000 when 0 */
-    uint32_t attempt_delay_ms; /* between two attempts: 250 when 0, at least 100 (RFC 8305, 8) */
-    rondo_tls_context *tls;    /* see tls.h; NULL: plain */
-    const char *tls_name;      /* whom the certificate must name; NULL: host */
+    /* Of that at most, for each stage; 0: no bound of its own. */
+    uint32_t lookup_timeout_ms;   /* for the name */
+    uint32_t attempts_timeout_ms; /* from the first attempt until one has connected */
+    uint32_t tls_timeout_ms;      /* for the TLS handshake, whose context has a bound too (tls.h) */
+    uint32_t attempt_delay_ms;    /* between two attempts: 250 when 0, at least 100 (RFC 8305, 8) */
+    rondo_tls_context *tls;       /* see tls.h; NULL: plain */
+    const char *tls_name;         /* whom the certificate must name; NULL: host */
 } rondo_connect_options;
 
 /* A stream that connects; NULL only when out of memory. Nothing is tried before the next pending
@@ -60,6 +64,16 @@ RONDO_API rondo_stream *rondo_connect_with_at(rondo_loop *loop,
 
 /* Whether the stream is not open yet. */
 RONDO_API bool rondo_is_connecting(const rondo_stream *stream);
+
+/* Which stage a stream that connects is at, or was at when it failed: in `error` it says what took too
+ * long. OPEN once it is open, and for streams that never connected. */
+typedef enum rondo_connect_stage {
+    RONDO_CONNECT_OPEN = 0,
+    RONDO_CONNECT_LOOKUP,
+    RONDO_CONNECT_ATTEMPTS,
+    RONDO_CONNECT_TLS
+} rondo_connect_stage;
+RONDO_API rondo_connect_stage rondo_connect_stage_of(const rondo_stream *stream);
 
 /* ---- what only TCP has: RONDO_ENOTSUP for other streams; RONDO_ECLOSED ----
  * On a stream that is still connecting they are kept and applied when it is open. */

@@ -2,7 +2,8 @@
  *
  * Connecting: from a target to an open stream. What to do is in three steps, each of which ends in
  * the next one or in the stream's error: a lookup (dns.h), the attempts (attempts.h), and what the
- * stream does with its socket (opening.c), a TLS handshake too. One alarm covers all of them.
+ * stream does with its socket (opening.c), a TLS handshake too. One alarm covers all of them, a second
+ * one the step that is under way; which that is stays with the stream, to be asked for when it has failed.
  *
  * Nothing happens inside rondo_connect(): what is wrong is told in the next pending phase, and there
  * the first attempt is made.
@@ -29,19 +30,21 @@
 typedef struct connecting {
     rondo__opening base;
     rondo_stream *stream;
-    rondo__alarm timeout;
+    rondo__alarm timeout, stage_timeout;
     rondo__tcp_wishes tcp;
     rondo_dns_request *lookup; /* while it runs */
     rondo__attempts *attempts; /* while they run */
     rondo_address local;
     uint16_t local_port;
     uint32_t delay_ms;
+    uint32_t attempts_ms, tls_ms; /* the bounds of these stages; 0: none */
 } connecting;
 
 /* ---- the end ---- */
 
 static void discard(connecting *self) {
     rondo__alarm_clear(&self->timeout);
+    rondo__alarm_clear(&self->stage_timeout);
     if (self->lookup) rondo__dns_forget(self->lookup);
     if (self->attempts) rondo__attempts_cancel(self->attempts);
     rondo__free(self);
@@ -54,6 +57,7 @@ static void on_cancel(rondo_stream *stream, rondo__opening *opening) {
 
 static void on_opened(rondo_stream *stream, rondo__opening *opening) {
     discard((connecting *)opening);
+    stream->extra->connect_stage = RONDO_CONNECT_OPEN;
     rondo__stream_tell(stream, RONDO__STREAM_CONNECT);
 }
 
@@ -62,7 +66,19 @@ static void on_timeout(rondo_loop *loop, rondo__alarm *alarm) {
     rondo__stream_fail(RONDO__OF(alarm, connecting, timeout)->stream, RONDO_ETIMEDOUT);
 }
 
+static void on_stage_timeout(rondo_loop *loop, rondo__alarm *alarm) {
+    (void)loop;
+    rondo__stream_fail(RONDO__OF(alarm, connecting, stage_timeout)->stream, RONDO_ETIMEDOUT);
+}
+
 /* ---- the steps ---- */
+
+static void enter(connecting *self, rondo_connect_stage stage, uint32_t timeout_ms) {
+    self->stream->extra->connect_stage = (uint8_t)stage;
+    rondo__alarm_clear(&self->stage_timeout);
+    if (timeout_ms > 0)
+        rondo__alarm_set_in_ms(self->stream->base.loop, &self->stage_timeout, timeout_ms);
+}
 
 static void on_attempts_done(void *arg, int fd_or_error) {
     connecting *self = arg;
@@ -70,6 +86,7 @@ static void on_attempts_done(void *arg, int fd_or_error) {
     int fd = fd_or_error, status = fd_or_error < 0 ? fd_or_error : 0;
     self->attempts = NULL;
     if (status == 0 && self->base.tcp) status = rondo__tcp_apply(fd, &self->tcp);
+    if (status == 0 && rondo__transport_of(stream)) enter(self, RONDO_CONNECT_TLS, self->tls_ms);
     if (status == 0) status = rondo__stream_connected(stream, fd);
     if (status == 0) return;
     if (fd >= 0) rondo__socket_close(fd);
@@ -84,6 +101,7 @@ static int start_attempts(connecting *self, const rondo_address *addresses, size
                                  .delay_ms = self->delay_ms,
                                  .done = on_attempts_done,
                                  .arg = self};
+    enter(self, RONDO_CONNECT_ATTEMPTS, self->attempts_ms);
     self->attempts = rondo__attempts_new(self->stream->base.loop, &plan);
     return self->attempts ? 0 : RONDO_ENOMEM;
 }
@@ -101,6 +119,7 @@ static int start_lookup(connecting *self, const rondo_connect_options *options) 
     rondo_dns_lookup_options how = {0};
     if (options->family == RONDO_FAMILY_IPV4) how.flags = RONDO_DNS_IPV4;
     if (options->family == RONDO_FAMILY_IPV6) how.flags = RONDO_DNS_IPV6;
+    enter(self, RONDO_CONNECT_LOOKUP, options->lookup_timeout_ms);
     return rondo_dns_lookup(self->stream->base.loop, options->host, options->port, &how,
                             &self->lookup, on_lookup_done, self);
 }
@@ -192,6 +211,9 @@ rondo_stream *rondo_connect_with_at(rondo_loop *loop, const rondo_connect_option
     self->stream = stream;
     self->delay_ms = options->attempt_delay_ms ? options->attempt_delay_ms : DEFAULT_DELAY_MS;
     if (self->delay_ms < LEAST_DELAY_MS) self->delay_ms = LEAST_DELAY_MS;
+    self->attempts_ms = options->attempts_timeout_ms;
+    self->tls_ms = options->tls_timeout_ms;
+    rondo__alarm_init(&self->stage_timeout, on_stage_timeout);
     rondo__alarm_init(&self->timeout, on_timeout);
     rondo__alarm_set_in_ms(loop, &self->timeout,
                            options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS);
@@ -210,4 +232,9 @@ rondo_stream *rondo_connect_at(rondo_loop *loop, const char *host, uint16_t port
 bool rondo_is_connecting(const rondo_stream *stream) {
     RONDO__CHECK_STREAM(stream);
     return (stream->flags & RONDO__OPENING) && !rondo__stream_dead(stream);
+}
+
+rondo_connect_stage rondo_connect_stage_of(const rondo_stream *stream) {
+    RONDO__CHECK_STREAM(stream);
+    return stream->extra ? (rondo_connect_stage)stream->extra->connect_stage : RONDO_CONNECT_OPEN;
 }

@@ -104,6 +104,7 @@ typedef struct rondo__stream_extra {
     rondo__pipe *pipe;                    /* of which the stream is the source */
     rondo__list sources;                  /* pipes of which it is the destination */
     bool no_splice;                       /* to it */
+    uint8_t connect_stage;                /* rondo_connect_stage */
     const rondo__transport *transport;
     void *transport_state;
     int watched; /* events, by a transport with `watch` */

@@ -57,7 +57,7 @@ static void at_end(rondo_stream *stream) {
     rondo__stream_report_later(stream);
 }
 
-static int peek(rondo_stream *stream) {
+int rondo__stream_peek(rondo_stream *stream) {
     if (stream->flags & RONDO__UNREAD) return 1;
     const rondo__transport *transport = rondo__transport_of(stream);
     if (transport) return transport->peek ? transport->peek(stream) : 1;
@@ -67,7 +67,7 @@ static int peek(rondo_stream *stream) {
 /* Something came that nobody asked for. If the connection failed, or ended before anybody began to
  * read, that is told now; bytes, and an end behind them, are left alone until they are wanted. */
 static void look_at_peer(rondo_stream *stream) {
-    int status = peek(stream);
+    int status = rondo__stream_peek(stream);
     if (status == RONDO_EAGAIN) return;
     if (status < 0) {
         rondo__stream_fail(stream, status);

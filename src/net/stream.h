@@ -58,8 +58,13 @@ int rondo__stream_peer_address(const rondo_stream *stream, rondo_address *ret_ad
 /* Whether its bytes are encrypted. */
 bool rondo__stream_is_secure(const rondo_stream *stream);
 
-/* Bytes that were written and not yet taken by the kernel. */
+/* Bytes that were written and not yet taken by the kernel; and all that the kernel has taken so far. */
 size_t rondo__stream_queued(const rondo_stream *stream);
+uint64_t rondo__stream_sent(const rondo_stream *stream);
+
+/* Whether the peer has said anything that was not read yet, without reading it: 1, 0 at its end,
+ * RONDO_EAGAIN, or the error that the connection has. */
+int rondo__stream_peek(rondo_stream *stream);
 
 /* A new stream on a connected socket that the caller has made non-blocking; accepted ones count
  * their unheard errors instead of calling the uncaught handler. room: 0, or the bytes of state that

@@ -17,6 +17,7 @@ static inline size_t mark_of(const rondo_stream *stream) {
 }
 
 size_t rondo__stream_queued(const rondo_stream *stream) { return rondo__queued(stream); }
+uint64_t rondo__stream_sent(const rondo_stream *stream) { return stream->bytes_out; }
 
 /* Looked at by every write, so kept where the compiler sees it. */
 static inline int may_write(const rondo_stream *stream, size_t len) {

@@ -226,6 +226,8 @@ typedef struct heard {
     char body[4096];
     size_t body_len; /* counts on */
     int error, status, ends, errors, closes, responses, drains;
+    rondo_http_stage stage; /* with the error */
+    char words[200];
 } heard;
 
 __attribute__((unused, format(printf, 2, 3))) static void hear(heard *h, const char *format, ...) {
@@ -263,9 +265,10 @@ ORIGIN_HELPER void hear_end(rondo_http_call *call, void *arg) {
 }
 ORIGIN_HELPER void hear_error(rondo_http_call *call, int error, void *arg) {
     heard *h = arg;
-    (void)call;
     h->errors++;
     h->error = error;
+    h->stage = rondo_http_call_stage(call);
+    snprintf(h->words, sizeof h->words, "%s", rondo_http_call_error_text(call));
     hear(h, "%s", rondo_error_name(error));
 }
 ORIGIN_HELPER void hear_drain(rondo_http_call *call, void *arg) {

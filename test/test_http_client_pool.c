@@ -4,6 +4,7 @@
  * the server has closed one just now.
  */
 #define _GNU_SOURCE
+#include "harness/faults.h"
 #include "http_origin.h"
 
 #define EMPTY OK("Content-Length: 0\r\n")
@@ -262,6 +263,112 @@ TEST(a_stale_connection_costs_an_idempotent_call_nothing) {
             CHECK_INT(h.errors, 1);
             CHECK_INT(figures(&w).stale_retries, 0);
         }
+        world_close(&w);
+    }
+}
+
+/* What can't be sent twice gets no connection of which the server has let go, though the loop has not
+ * heard of that yet. */
+TEST(what_can_not_be_made_again_gets_no_closed_connection) {
+    for (int how = 0; how < 8; how++) {
+        world w;
+        heard h;
+        static line l, next;
+        bool reset = how & 1, streamed = how & 2, octets = how & 4;
+        world_open(&w);
+        ask(&w, &h, "GET", "/");
+        line_ask(&w, &l);
+        line_say(&w, &l, EMPTY);
+        CHECK_INT(figures(&w).idle, 1);
+        if (octets) line_send(&w, &l, "HTTP/1.1 408 Too late\r\n\r\n", 25);
+        if (reset)
+            line_reset(&l);
+        else if (!octets)
+            line_close(&l);
+        new_call(&w, &h, streamed ? "PUT" : "POST", at(&w, "/second"));
+        if (streamed) {
+            CHECK_INT(rondo_http_call_begin(h.call, 4), 0);
+            CHECK_INT(rondo_http_call_write(h.call, rondo_slice_text("body")), 1);
+            CHECK_INT(rondo_http_call_finish(h.call), 0);
+        } else {
+            CHECK_INT(rondo_http_call_send(h.call, rondo_slice_text("body")), 0);
+        }
+        line_ask(&w, &next);
+        HAS(&next, "/second HTTP/1.1\r\n");
+        HAS(&next, "\r\n\r\nbody");
+        CHECK_INT(figures(&w).stale_found, 1);
+        CHECK_INT(figures(&w).stale_retries, 0);
+        CHECK_INT(figures(&w).reuses, 0);
+        line_say(&w, &next, EMPTY);
+        CHECK_STR(h.text, "response 200 / end / close");
+        line_close(&l);
+        line_close(&next);
+        world_close(&w);
+    }
+}
+
+TEST(all_connections_may_be_found_closed_at_once) {
+    world w;
+    heard h[3];
+    static line l[3], next;
+    world_open(&w);
+    limit(&w, 3, 3);
+    for (int i = 0; i < 3; i++) {
+        ask(&w, &h[i], "GET", "/");
+        line_ask(&w, &l[i]);
+    }
+    for (int i = 0; i < 3; i++) line_say(&w, &l[i], EMPTY);
+    CHECK_INT(figures(&w).idle, 3);
+    for (int i = 0; i < 3; i++) line_close(&l[i]);
+    new_call(&w, &h[0], "POST", at(&w, "/"));
+    CHECK_INT(rondo_http_call_send(h[0].call, NO_BODY), 0);
+    CHECK_INT(figures(&w).stale_found, 3);
+    CHECK_INT(figures(&w).connections, 1);
+    line_ask(&w, &next);
+    line_say(&w, &next, EMPTY);
+    CHECK_STR(h[0].text, "response 200 / end / close");
+    line_close(&next);
+    world_close(&w);
+}
+
+static const faults_calls sending = CALL_send | CALL_sendmsg | CALL_write | CALL_writev;
+
+/* The server has certainly not seen what the kernel has not taken (RFC 9110 section 9.2.2). */
+TEST(a_post_of_which_nothing_has_left_is_made_again) {
+    for (int how = 0; how < 3; how++) {
+        bool streamed = how == 1, begun = how == 2;
+        world w;
+        heard h;
+        static line l, next;
+        world_open(&w);
+        ask(&w, &h, "GET", "/");
+        line_ask(&w, &l);
+        line_say(&w, &l, EMPTY);
+        new_call(&w, &h, "POST", at(&w, "/second"));
+        if (begun) faults_short(sending, 1, 10);
+        faults_fail(sending, begun ? 2 : 1, ECONNRESET);
+        if (streamed) {
+            CHECK_INT(rondo_http_call_begin(h.call, 4), 0);
+            CHECK_INT(rondo_http_call_write(h.call, rondo_slice_text("body")), 1);
+            CHECK_INT(rondo_http_call_finish(h.call), 0);
+        } else {
+            CHECK_INT(rondo_http_call_send(h.call, rondo_slice_text("body")), 0);
+        }
+        turns(&w, 3);
+        faults_clear();
+        if (streamed || begun) {
+            CHECK_STR(h.text, "ECONNRESET / close");
+            CHECK(nobody_connects(&w));
+        } else {
+            line_ask(&w, &next);
+            HAS(&next, "POST /second HTTP/1.1\r\n");
+            HAS(&next, "\r\n\r\nbody");
+            CHECK_INT(figures(&w).stale_retries, 1);
+            line_say(&w, &next, EMPTY);
+            CHECK_STR(h.text, "response 200 / end / close");
+            line_close(&next);
+        }
+        line_close(&l);
         world_close(&w);
     }
 }

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "http_origin.h"
 
+#include "http/client/client.h"
 #include "http/client/url.h"
 #include "loop/memory.h"
 
@@ -406,10 +407,192 @@ TEST(a_tunnel_has_its_time) {
     world_close(&w);
 }
 
+/* A proxy passes no Upgrade on (RFC 9110 section 7.8), so there has to be a tunnel, without TLS inside. */
+TEST(an_upgrade_goes_through_a_tunnel) {
+    world w;
+    heard h;
+    static line l;
+    proxy_open(&w, "a:b@");
+    for (int i = 0; i < 2; i++) { /* declined at first; the tunnel is kept, for that host */
+        new_call(&w, &h, "GET", "http://one.test:81/chat?x");
+        CHECK_INT(rondo_http_call_header(h.call, "Upgrade", "echo"), 0);
+        CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+        if (i == 0) {
+            line_ask(&w, &l);
+            CHECK_STR(l.data, "CONNECT one.test:81 HTTP/1.1\r\nHost: one.test:81\r\n"
+                              "Proxy-Authorization: Basic YTpi\r\n\r\n");
+            line_forget(&l);
+            line_say(&w, &l, "HTTP/1.1 200 Go on\r\n\r\n");
+        }
+        line_pump(&w, &l);
+        CHECK_STR(l.data, "GET /chat?x HTTP/1.1\r\nHost: one.test:81\r\nUpgrade: echo\r\n"
+                          "Connection: Upgrade\r\n\r\n");
+        line_forget(&l);
+        line_say(&w, &l,
+                 i ? "HTTP/1.1 101 Go\r\nUpgrade: echo\r\n\r\n" : OK("Content-Length: 0\r\n"));
+        CHECK_STR(h.text, i ? "response 101 / end / close" : "response 200 / end / close");
+    }
+    line_close(&l);
+    world_close(&w);
+}
+
+TEST(who_is_asked_without_a_proxy) {
+    static const struct {
+        const char *list, *url;
+        bool direct;
+    } cases[] = {
+        {"*", "http://one.test/", true},
+        {"", "http://one.test/", false},
+        {" , ,", "http://one.test/", false},
+        {"one.test", "http://one.test/", true},
+        {"ONE.Test", "http://one.tEST/", true},
+        {"one.test", "https://one.test/", true},
+        {"one.test", "http://a.b.one.test/", true},
+        {"one.test", "http://none.test/", false},
+        {"one.test", "http://one.test.evil.test/", false},
+        {".one.test", "http://one.test/", true},
+        {".one.test", "http://a.one.test/", true},
+        {".one.test", "http://none.test/", false},
+        {"*.one.test", "http://a.one.test/", true},
+        {"*.one.test", "http://one.test/", true},
+        {"one.test.", "http://one.test/", true},
+        {"one.test", "http://one.test./", true},
+        {".", "http://one.test/", false},
+        {"test", "http://one.test/", true},
+        {"est", "http://one.test/", false},
+        {"a.test,one.test", "http://one.test/", true},
+        {"a.test one.test\tb.test", "http://one.test/", true},
+        {"one.test:81", "http://one.test:81/", true},
+        {"one.test:81", "http://one.test/", false},
+        {"one.test:80", "http://one.test/", true},
+        {"one.test:443", "https://one.test/", true},
+        {"one.test:0", "http://one.test/", false},
+        {"one.test:", "http://one.test/", false},
+        {"one.test:99999999999", "http://one.test/", false},
+        {"one.test:8x", "http://one.test:8/", false},
+        {"127.0.0.1", "http://127.0.0.1/", true},
+        {"127.0.0.1:81", "http://127.0.0.1/", false},
+        {"127.0.0.1:81", "http://127.0.0.1:81/", true},
+        {"127.0.0.0/8", "http://127.1.2.3/", true},
+        {"127.0.0.0/8", "http://128.0.0.1/", false},
+        {"10.0.0.0/8:81", "http://10.0.0.1:81/", true},
+        {"127.0.0.1/8", "http://127.0.0.1/", false}, /* bits behind the length */
+        {"0.0.0.0/0", "http://127.0.0.1/", true},
+        {"0.0.0.0/0", "http://[::1]/", false},
+        {"0.0.0.1", "http://127.0.0.1/", false}, /* a part of an address is no host below it */
+        {"1", "http://127.0.0.1/", false},
+        {"::1", "http://[::1]/", true},
+        {"[::1]", "http://[::1]/", true},
+        {"[::1]:81", "http://[::1]:81/", true},
+        {"[::1]:81", "http://[::1]/", false},
+        {"[::1", "http://[::1]/", false},
+        {"[::1]x", "http://[::1]/", false},
+        {"[]", "http://one.test/", false},
+        {"2001:db8::/32", "http://[2001:db8:1::2]/", true},
+        {"2001:db8::/32", "http://[2001:db9::2]/", false},
+        {"::ffff:127.0.0.1", "http://127.0.0.1/", true},
+        {"127.0.0.1", "http://localhost/", false},
+        {"one.test/8", "http://one.test/", false},
+        {"**", "http://one.test/", false},
+    };
+    world w;
+    world_open(&w);
+    CHECK_INT(rondo_http_client_set_proxy(w.client, w.url), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rondo__url url;
+        CHECK_INT(rondo__url_parse(rondo_slice_text(cases[i].url), false, &url), 0);
+        CHECK_INT(rondo_http_client_set_no_proxy(w.client, cases[i].list), 0);
+        if ((rondo__client_proxy(w.client, &url) == NULL) != cases[i].direct)
+            FAIL("'%s' and %s", cases[i].list, cases[i].url);
+        rondo__url_free(&url);
+    }
+    char *longest = calloc(1, RONDO__NO_PROXY_MOST + 2);
+    memset(longest, ',', RONDO__NO_PROXY_MOST + 1);
+    CHECK_INT(rondo_http_client_set_no_proxy(w.client, longest), RONDO_EINVAL);
+    longest[RONDO__NO_PROXY_MOST] = '\0';
+    CHECK_INT(rondo_http_client_set_no_proxy(w.client, longest), 0);
+    free(longest);
+    world_close(&w);
+}
+
+/* Each hop of a call goes the way that is right for it. */
+TEST(a_redirect_may_lead_around_the_proxy_and_back) {
+    world w;
+    heard h;
+    static line l, direct;
+    int port, other = new_listener(&port);
+    char answer[200];
+    proxy_open(&w, "a:b@");
+    CHECK_INT(rondo_http_client_set_no_proxy(w.client, "127.0.0.0/8"), 0);
+    new_call(&w, &h, "GET", "http://one.test/");
+    CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+    line_ask(&w, &l);
+    HAS(&l, "GET http://one.test/ HTTP/1.1\r\n");
+    sprintf(answer,
+            "HTTP/1.1 302 F\r\nLocation: http://127.0.0.1:%d/x\r\nContent-Length: 0\r\n\r\n", port);
+    line_say(&w, &l, answer);
+    line_take_from(&w, other, &direct);
+    line_pump(&w, &direct);
+    HAS(&direct, "GET /x HTTP/1.1\r\n");
+    HAS_NOT(&direct, "Proxy-Authorization");
+    line_forget(&l);
+    line_say(&w, &direct,
+             "HTTP/1.1 302 F\r\nLocation: http://two.test/y\r\nContent-Length: 0\r\n\r\n");
+    line_pump(&w, &l);
+    HAS(&l, "GET http://two.test/y HTTP/1.1\r\n");
+    HAS(&l, "Proxy-Authorization: Basic YTpi\r\n");
+    line_say(&w, &l, OK("Content-Length: 0\r\n"));
+    CHECK_STR(h.text, "response 200 / end / close");
+    line_close(&l);
+    line_close(&direct);
+    close(other);
+    world_close(&w);
+}
+
+TEST(http_and_https_may_have_different_proxies) {
+    for (int https = 0; https < 2; https++) {
+        world w;
+        heard h;
+        static line l;
+        int port, other = new_listener(&port);
+        char proxy[64];
+        world_open(&w);
+        snprintf(proxy, sizeof proxy, "http://c:d@127.0.0.1:%d", port);
+        CHECK_INT(rondo_http_client_set_scheme_proxy(w.client, false, w.url), 0);
+        CHECK_INT(rondo_http_client_set_scheme_proxy(w.client, true, proxy), 0);
+        CHECK_INT(rondo_http_client_set_scheme_proxy(w.client, true, "ftp://a"), RONDO_EINVAL);
+        new_call(&w, &h, "GET", https ? "https://one.test/" : "http://one.test/");
+        CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+        line_take_from(&w, https ? other : w.listener, &l);
+        line_pump(&w, &l);
+        CHECK_STR(l.data, https ? "CONNECT one.test:443 HTTP/1.1\r\nHost: one.test:443\r\n"
+                                  "Proxy-Authorization: Basic Yzpk\r\n\r\n"
+                                : "GET http://one.test/ HTTP/1.1\r\nHost: one.test\r\n\r\n");
+        line_close(&l);
+        turns(&w, 4);
+        CHECK_INT(rondo_http_client_set_scheme_proxy(w.client, true, NULL), 0);
+        CHECK(w.client->proxies[0].url.text && !w.client->proxies[1].url.text);
+        close(other);
+        world_close(&w);
+    }
+}
+
+TEST(tls_inside_tls_is_not_there) {
+    world w;
+    heard h;
+    world_open(&w);
+    CHECK_INT(rondo_http_client_set_proxy(w.client, "https://127.0.0.1:1"), 0);
+    new_call(&w, &h, "GET", "https://one.test/");
+    CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+    turns(&w, 4);
+    CHECK_STR(h.text, "ENOTSUP / close");
+    CHECK_INT(figures(&w).connections, 0);
+    world_close(&w);
+}
+
 TEST(proxies_that_can_not_be) {
     world w;
     world_open(&w);
-    CHECK_INT(rondo_http_client_set_proxy(w.client, "https://a"), RONDO_EINVAL);
     CHECK_INT(rondo_http_client_set_proxy(w.client, "a:80"), RONDO_EINVAL);
     CHECK_INT(rondo_http_client_set_proxy(w.client, "http://a%0d:b@c/"), RONDO_EINVAL);
     CHECK_INT(rondo_http_client_set_proxy(w.client, NULL), 0);

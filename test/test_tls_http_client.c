@@ -42,7 +42,7 @@ static void secure_open(secure *s, const char *alpn) {
 }
 
 static void secure_close(secure *s) {
-    rondo_close(s->server);
+    if (s->server) rondo_close(s->server);
     world_close(&s->w);
     rondo_tls_context_free(s->serving);
     free_site();
@@ -134,6 +134,142 @@ TEST(a_redirect_does_not_leave_https) {
     CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
     wait_for(&s.w, &h);
     CHECK_STR(h.text, "response 302 / end / close");
+    secure_close(&s);
+}
+
+/* An `Upgrade` is answered by an echo. */
+static void echo_data(rondo_stream *stream, rondo_slice chunk, void *arg) {
+    (void)arg;
+    rondo_write(stream, chunk);
+}
+static void switch_protocols(rondo_http_request *request, rondo_http_response *response,
+                             void *arg) {
+    rondo_stream *stream;
+    (void)arg;
+    rondo_http_response_header(response, "Upgrade", "echo");
+    CHECK_INT(rondo_http_response_upgrade(response, 101, &stream), 0);
+    (void)request;
+    rondo_stream_on_data(stream, echo_data, NULL);
+    rondo_stream_on_error(stream, NULL, NULL);
+}
+
+static rondo_stream *taken;
+
+static void take(rondo_http_call *call, void *arg) {
+    hear_response(call, arg);
+    CHECK_INT(rondo_http_call_upgrade(call, &taken), 0);
+}
+static void hear_stream(rondo_stream *stream, rondo_slice chunk, void *arg) {
+    heard *h = arg;
+    (void)stream;
+    CHECK(h->body_len + chunk.len < sizeof h->body);
+    memcpy(h->body + h->body_len, chunk.data, chunk.len);
+    h->body_len += chunk.len;
+}
+
+TEST(an_upgrade_over_tls_gives_a_stream_with_tls) {
+    secure s;
+    heard h;
+    rondo_tls_info info;
+    secure_open(&s, "http/1.1");
+    CHECK_INT(rondo_http_server_on_request(s.server, switch_protocols, NULL), 0);
+    new_call(&s.w, &h, "GET", secure_url(&s, "127.0.0.1", "/"));
+    CHECK_INT(rondo_http_call_header(h.call, "Upgrade", "echo"), 0);
+    rondo_http_call_on_response(h.call, take, &h);
+    CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+    wait_for(&s.w, &h);
+    CHECK_STR(h.text, "response 101 / end / close");
+    CHECK_INT(rondo_tls_get_info(taken, &info), 0);
+    CHECK_STR(info.alpn, "http/1.1");
+    CHECK(info.verified);
+    CHECK_INT(rondo_stream_on_data(taken, hear_stream, &h), 0);
+    CHECK_INT(rondo_write(taken, rondo_slice_text("in secret")), 1);
+    for (long long until = harness_now_ms() + 8000; h.body_len < 9 && harness_now_ms() < until;)
+        rondo_loop_run(s.w.loop, RONDO_RUN_NOWAIT);
+    CHECK_STR(h.body, "in secret");
+    rondo_close(taken);
+    secure_close(&s);
+}
+
+/* ---- proxies ---- */
+
+/* The server plays the proxy: it answers what it is asked by absolute-form. */
+TEST(http_by_way_of_a_proxy_over_tls) {
+    secure s;
+    heard h;
+    char proxy[64];
+    secure_open(&s, "http/1.1");
+    snprintf(proxy, sizeof proxy, "https://127.0.0.1:%d", s.port);
+    CHECK_INT(rondo_http_client_set_proxy(s.w.client, proxy), 0);
+    for (int i = 0; i < 2; i++) {
+        new_call(&s.w, &h, "GET", i ? "http://two.test/" : "http://one.test/a");
+        CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+        wait_for(&s.w, &h);
+        CHECK_STR(h.text, "response 200 / end / close");
+        CHECK_STR(h.body, i ? "http://two.test/" : "http://one.test/a");
+    }
+    CHECK_INT(figures(&s.w).connects, 1);
+    /* It is checked whether it is the proxy that was meant. */
+    snprintf(proxy, sizeof proxy, "https://[::ffff:127.0.0.1]:%d", s.port);
+    CHECK_INT(rondo_http_client_set_proxy(s.w.client, proxy), 0);
+    new_call(&s.w, &h, "GET", "http://one.test/");
+    rondo_http_call_on_error(h.call, hear_why, &h);
+    CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+    wait_for(&s.w, &h);
+    CHECK_STR(h.text, "ECERT / close");
+    CHECK_INT(h.stage, RONDO_HTTP_STAGE_TLS);
+    secure_close(&s);
+}
+
+/* A listener that never says a word: the handshake's time is over, directly and in a tunnel. */
+TEST(a_handshake_has_its_time) {
+    for (int tunnel = 0; tunnel < 2; tunnel++) {
+        secure s;
+        heard h;
+        static line l;
+        char url[64];
+        secure_open(&s, "http/1.1");
+        check_done(s.asking, rondo_tls_set_handshake_timeout(s.asking, 0));
+        rondo_http_client_set_limits(s.w.client,
+                                     &(rondo_http_client_limits){.tls_timeout_ms = 5000});
+        snprintf(url, sizeof url, "https://127.0.0.1:%d/", s.w.port);
+        if (tunnel) CHECK_INT(rondo_http_client_set_proxy(s.w.client, s.w.url), 0);
+        new_call(&s.w, &h, "GET", url);
+        CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+        line_ask(&s.w, &l);
+        if (tunnel) line_say(&s.w, &l, "HTTP/1.1 200 Connected\r\n\r\n");
+        turns(&s.w, 5);
+        CHECK_INT(rondo_http_call_stage(h.call), RONDO_HTTP_STAGE_TLS);
+        advance(&s.w, 4800);
+        CHECK_STR(h.text, "");
+        advance(&s.w, 400);
+        CHECK_STR(h.text, "ETIMEDOUT / close");
+        CHECK_INT(h.stage, RONDO_HTTP_STAGE_TLS);
+        CHECK_STR(h.words, "the TLS handshake was not done in time");
+        line_close(&l);
+        secure_close(&s);
+    }
+}
+
+/* A kept connection with TLS may hold tickets that nobody has read: it is as good as any. One whose
+ * server has said goodbye is not. */
+TEST(what_can_not_be_made_again_gets_no_closed_connection_with_tls) {
+    secure s;
+    heard h;
+    secure_open(&s, "http/1.1");
+    for (int i = 0; i < 4; i++) {
+        if (i == 3) { /* the server's part of the loop closes it; the client's has not heard */
+            rondo_close(s.server);
+            s.server = NULL;
+        }
+        new_call(&s.w, &h, "POST", secure_url(&s, "127.0.0.1", "/x"));
+        CHECK_INT(rondo_http_call_send(h.call, rondo_slice_text("body")), 0);
+        wait_for(&s.w, &h);
+        CHECK_STR(h.text, i < 3 ? "response 200 / end / close" : "ECONNREFUSED / close");
+    }
+    CHECK_INT(figures(&s.w).connects, 2);
+    CHECK_INT(figures(&s.w).stale_found, 1);
+    CHECK_INT(figures(&s.w).reuses, 2);
     secure_close(&s);
 }
 

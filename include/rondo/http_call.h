@@ -16,12 +16,13 @@
  * says (status, fields) may be asked until `close` has been told. An error that nobody listens for
  * goes to the loop's uncaught handler. Setting a listener again replaces it. Loop thread only.
  *
- * Of what `error` brings: RONDO_EINVAL (the URL or method can't be), RONDO_ENOSYS (https without
+ * Of what `error` brings (rondo_http_call_error_text() says it in words, with the stage of the call): RONDO_EINVAL (the URL or method can't be), RONDO_ENOSYS (https without
  * OpenSSL), what connecting gives (connect.h, tls.h), RONDO_ETIMEDOUT (see the limits of the client),
  * RONDO_EAGAIN (too many calls wait), RONDO_ECONNABORTED (the connection ended before the answer was
  * complete), RONDO_EPROTO (the answer is not HTTP/1.x, or could be read in two ways: RFC 9112 section
  * 6.3), RONDO_EMSGSIZE (a limit), RONDO_EPERM (the proxy refuses, with the answer's status for
- * rondo_http_call_status()), RONDO_ECANCELED (the client was closed), RONDO_ENOMEM.
+ * rondo_http_call_status()), RONDO_ENOTSUP (https through a proxy that is spoken to over TLS),
+ * RONDO_ECANCELED (the client was closed), RONDO_ENOMEM.
  */
 #ifndef RONDO_HTTP_CALL_H
 #define RONDO_HTTP_CALL_H
@@ -145,6 +146,30 @@ RONDO_API bool rondo_http_call_reused(const rondo_http_call *call);
 RONDO_API int rondo_http_call_peer(const rondo_http_call *call, char *text, size_t size);
 /* What TLS said when it failed, as rondo_tls_error_text(); "". In `error`. */
 RONDO_API const char *rondo_http_call_tls_error(const rondo_http_call *call);
+
+/* X(name, the limit of its time, what is going on, what is said when the time is over). */
+#define RONDO_HTTP_STAGES(X)                                                                       \
+    X(WAIT, wait_timeout_ms, "waiting for a connection", "no connection was free in time")         \
+    X(LOOKUP, lookup_timeout_ms, "looking up the name", "the name was not found out in time")      \
+    X(CONNECT, connect_timeout_ms, "connecting", "no connection came about in time")               \
+    X(TUNNEL, tunnel_timeout_ms, "asking the proxy", "the proxy opened no tunnel in time")         \
+    X(TLS, tls_timeout_ms, "the TLS handshake", "the TLS handshake was not done in time")          \
+    X(SEND, send_timeout_ms, "sending the request", "the server took nothing more of the request") \
+    X(HEAD, head_timeout_ms, "awaiting the answer", "no answer came in time")                      \
+    X(BODY, body_timeout_ms, "receiving the answer", "the answer's body stood still for too long")
+
+typedef enum rondo_http_stage {
+#define RONDO__HTTP_STAGE(name, limit, what, late) RONDO_HTTP_STAGE_##name,
+    RONDO_HTTP_STAGES(RONDO__HTTP_STAGE)
+#undef RONDO__HTTP_STAGE
+} rondo_http_stage;
+/* Which stage the call is in, or was in when it ended. */
+RONDO_API rondo_http_stage rondo_http_call_stage(const rondo_http_call *call);
+/* "looking up the name" ... */
+RONDO_API const char *rondo_http_stage_text(rondo_http_stage stage);
+/* In `error`: what went wrong, in words: which time was over, a stage's or that of all of the call; what
+ * TLS said; or else rondo_error_text(). Lives as long as the call. */
+RONDO_API const char *rondo_http_call_error_text(const rondo_http_call *call);
 
 /* In the `response` callback of a 101 to a call with Upgrade, or of 200 to 299 to CONNECT: takes the
  * connection out of HTTP. The stream is the caller's from now on, open, and like any other; octets

@@ -16,8 +16,10 @@
  * connections; calls do. rondo_close(client) cuts off its calls: each ends with RONDO_ECANCELED.
  *
  * A server may close a kept connection just when a request is sent on it. Such a call is made again,
- * once, on a new connection, and only if no octet of an answer had come, the method is idempotent
- * (RFC 9110 section 9.2.2), and the body, if any, was given by rondo_http_call_send().
+ * once, on a new connection, and only if no octet of an answer had come, the body, if any, was given by
+ * rondo_http_call_send(), and the method is idempotent or no octet of the request had left (RFC 9110
+ * section 9.2.2). Before a call that could not be made again gets a kept connection, it is looked
+ * whether the server has closed it already, so that little is left of that race.
  * Loop thread only.
  */
 #ifndef RONDO_HTTP_CLIENT_H
@@ -30,29 +32,33 @@ extern "C" {
 #endif
 
 /* X(field, type, default, what it bounds and how a call above it ends): the limits of a client. Times
- * in ms; the largest value of a type stands for no bound. */
-#define RONDO_HTTP_CLIENT_LIMITS(X)                                                               \
-    X(connections, size_t, 256, "connections in all, idle ones too; further calls wait")          \
-    X(connections_per_origin, size_t, 16, "the same for one scheme, host and port")               \
-    X(waiting, size_t, 10000, "calls that wait for a connection; RONDO_EAGAIN")                   \
-    X(idle_timeout_ms, uint64_t, 30000, "a kept connection that nobody uses; closed")             \
-    X(requests_per_connection, uint64_t, 100000, "then it is not kept any more")                  \
-    X(wait_timeout_ms, uint64_t, 60000, "until a connection is free; RONDO_ETIMEDOUT")            \
-    X(connect_timeout_ms, uint32_t, 30000, "name, connecting and TLS handshake; RONDO_ETIMEDOUT") \
-    X(send_timeout_ms, uint64_t, 30000, "a server that takes nothing; RONDO_ETIMEDOUT")           \
-    X(expect_timeout_ms, uint64_t, 1000, "for 100 Continue; then the body is sent unasked")       \
-    X(head_timeout_ms, uint64_t, 60000,                                                           \
-      "from the request's last octet to the last of the answer's head; RONDO_ETIMEDOUT")          \
-    X(body_timeout_ms, uint64_t, 60000, "silence while a body is awaited; RONDO_ETIMEDOUT")       \
-    X(total_timeout_ms, uint64_t, UINT64_MAX, "a call, with all redirects; RONDO_ETIMEDOUT")      \
-    X(head_bytes, size_t, 65536, "status line and fields, and trailers; RONDO_EMSGSIZE")          \
-    X(header_count, size_t, 128, "fields of a head, and of trailers; RONDO_EMSGSIZE")             \
-    X(interim_answers, size_t, 32, "1xx before an answer; RONDO_EPROTO")                          \
-    X(body_bytes, uint64_t, UINT64_MAX, "body of an answer, decoded; RONDO_EMSGSIZE")             \
-    X(chunk_extension_bytes, size_t, 4096,                                                        \
-      "framing of chunks that no data pays for; RONDO_EPROTO")                                    \
-    X(decode_ratio, uint64_t, 200, "octets from one of gzip, beyond 1 MiB; RONDO_EMSGSIZE")       \
-    X(collect_bytes, size_t, 16777216, "body that rondo_http_get() keeps; RONDO_EMSGSIZE")        \
+ * in ms; the largest value of a type stands for no bound. Each stage of a call has its own, and all of it
+ * total_timeout_ms; which one it was that is over rondo_http_call_stage() says. */
+#define RONDO_HTTP_CLIENT_LIMITS(X)                                                           \
+    X(connections, size_t, 256, "connections in all, idle ones too; further calls wait")      \
+    X(connections_per_origin, size_t, 16, "the same for one scheme, host and port")           \
+    X(waiting, size_t, 10000, "calls that wait for a connection; RONDO_EAGAIN")               \
+    X(idle_timeout_ms, uint64_t, 30000, "a kept connection that nobody uses; closed")         \
+    X(requests_per_connection, uint64_t, 100000, "then it is not kept any more")              \
+    X(wait_timeout_ms, uint64_t, 60000, "until a connection is free; RONDO_ETIMEDOUT")        \
+    X(lookup_timeout_ms, uint32_t, 10000, "for the name; RONDO_ETIMEDOUT")                    \
+    X(connect_timeout_ms, uint32_t, 30000, "for a connection; RONDO_ETIMEDOUT")               \
+    X(tunnel_timeout_ms, uint32_t, 30000, "for a proxy's answer to CONNECT; RONDO_ETIMEDOUT") \
+    X(tls_timeout_ms, uint32_t, 10000, "for the TLS handshake; RONDO_ETIMEDOUT")              \
+    X(send_timeout_ms, uint64_t, 30000, "a server that takes nothing; RONDO_ETIMEDOUT")       \
+    X(expect_timeout_ms, uint64_t, 1000, "for 100 Continue; then the body is sent unasked")   \
+    X(head_timeout_ms, uint64_t, 60000,                                                       \
+      "from the request's last octet to the last of the answer's head; RONDO_ETIMEDOUT")      \
+    X(body_timeout_ms, uint64_t, 60000, "silence while a body is awaited; RONDO_ETIMEDOUT")   \
+    X(total_timeout_ms, uint64_t, UINT64_MAX, "a call, with all redirects; RONDO_ETIMEDOUT")  \
+    X(head_bytes, size_t, 65536, "status line and fields, and trailers; RONDO_EMSGSIZE")      \
+    X(header_count, size_t, 128, "fields of a head, and of trailers; RONDO_EMSGSIZE")         \
+    X(interim_answers, size_t, 32, "1xx before an answer; RONDO_EPROTO")                      \
+    X(body_bytes, uint64_t, UINT64_MAX, "body of an answer, decoded; RONDO_EMSGSIZE")         \
+    X(chunk_extension_bytes, size_t, 4096,                                                    \
+      "framing of chunks that no data pays for; RONDO_EPROTO")                                \
+    X(decode_ratio, uint64_t, 200, "octets from one of gzip, beyond 1 MiB; RONDO_EMSGSIZE")   \
+    X(collect_bytes, size_t, 16777216, "body that rondo_http_get() keeps; RONDO_EMSGSIZE")    \
     X(redirects, unsigned, 10, "followed in a call; the next one is its answer")
 
 typedef struct rondo_http_client_limits {
@@ -73,15 +79,30 @@ RONDO_API void rondo_http_client_get_limits(const rondo_http_client *client,
                                             rondo_http_client_limits *ret_limits);
 
 /* What TLS of new connections is made with (tls.h), a client's context; the caller may free it
- * afterwards. One with ALPN should offer http/1.1 and nothing else. Without it, one is made at the
- * first https call, which trusts whom the system trusts. 0 or RONDO_ECLOSED. */
+ * afterwards. One with ALPN should offer http/1.1 and nothing else, and its own bound on handshakes
+ * counts beside tls_timeout_ms. Without it, one is made at the first https call, which trusts whom the
+ * system trusts. 0 or RONDO_ECLOSED. */
 RONDO_API int rondo_http_client_set_tls(rondo_http_client *client, rondo_tls_context *context);
 
-/* Sends new calls by way of a proxy, "http://[user:password@]host[:port]" (port 80 unless given): http
- * by absolute-form (RFC 9112 section 3.2.2), https through a CONNECT (RFC 9110 section 9.3.6), in which
- * the proxy sees the host and nothing else. User and password, with what %xx says, become
- * Proxy-Authorization: Basic. NULL: no proxy. 0, RONDO_EINVAL, RONDO_ENOMEM, RONDO_ECLOSED. */
+/* ---- proxies: 0, RONDO_EINVAL, RONDO_ENOMEM, RONDO_ECLOSED ---- */
+
+/* Sends new calls by way of a proxy, "http://[user:password@]host[:port]" (port 80 unless given), or
+ * https://... (port 443), to which all is said over TLS: http by absolute-form (RFC 9112 section 3.2.2),
+ * https through a CONNECT (RFC 9110 section 9.3.6), in which the proxy sees the host and nothing
+ * else; so also calls with Upgrade (RFC 6455 section 4.1). https through a proxy that is itself spoken
+ * to over TLS would be TLS inside TLS, and is not there: such calls fail with RONDO_ENOTSUP. User and
+ * password, with what %xx says, become Proxy-Authorization: Basic. NULL: no proxy. */
 RONDO_API int rondo_http_client_set_proxy(rondo_http_client *client, const char *url);
+/* The same for calls to https only, or for those to http only. */
+RONDO_API int rondo_http_client_set_scheme_proxy(rondo_http_client *client, bool https,
+                                                 const char *url);
+
+/* Who is asked without a proxy: a list of hosts with ',' or blanks between. "example.org", and
+ * ".example.org" and "*.example.org" alike: that host and all below; "192.0.2.1", "2001:db8::1": a
+ * URL with that address, as it stands; "10.0.0.0/8": with one of that network; each of them also with a
+ * port, "[2001:db8::1]:8080"; "*": everybody. A name is not looked up to compare addresses. What can be
+ * none of these is as if it weren't there. Also for the targets of redirects. NULL: nobody. */
+RONDO_API int rondo_http_client_set_no_proxy(rondo_http_client *client, const char *list);
 
 typedef struct rondo_http_client_figures {
     size_t connections;     /* there are now, those that are being made too */
@@ -90,6 +111,7 @@ typedef struct rondo_http_client_figures {
     uint64_t calls;         /* begun so far */
     uint64_t connects;      /* connections begun so far */
     uint64_t reuses;        /* requests that were sent on a kept connection */
+    uint64_t stale_found;   /* kept connections that were found closed when they were needed */
     uint64_t stale_retries; /* requests made again since that had just been closed */
 } rondo_http_client_figures;
 RONDO_API void rondo_http_client_get_figures(const rondo_http_client *client,

@@ -25,6 +25,7 @@ static rondo_http_call *call_of(rondo_handle *handle) { return (rondo_http_call 
 /* ---- the end ---- */
 
 void rondo__call_over(rondo_http_call *call) {
+    if (call->state != RONDO__CALL_OVER) call->stage = (uint8_t)rondo__call_stage(call);
     call->state = RONDO__CALL_OVER;
     rondo__alarm_clear(&call->alarm);
     rondo__alarm_clear(&call->total);
@@ -80,6 +81,11 @@ void rondo__call_fail(rondo_http_call *call, int error) {
     rondo__defer(call->base.loop, &call->task);
 }
 
+void rondo__call_late(rondo_http_call *call, rondo_http_stage stage) {
+    rondo__call_fail(call, RONDO_ETIMEDOUT);
+    call->stage = (uint8_t)stage;
+}
+
 /* ---- beginning, also again ---- */
 
 /* RFC 9110 section 9.2.2 */
@@ -90,12 +96,23 @@ static bool is_idempotent(const char *method) {
     return false;
 }
 
+bool rondo__call_is_repeatable(const rondo_http_call *call) {
+    return !(call->flags & RONDO__CALL_STREAMED) && is_idempotent(call->method);
+}
+
+/* The kernel has taken nothing of it, so the server can't have seen it. */
+static bool is_unseen(const rondo_http_call *call) {
+    const rondo__client_conn *conn = call->conn;
+    return !(call->flags & RONDO__CALL_STREAMED) && conn &&
+           rondo__stream_sent(conn->stream) == conn->sent;
+}
+
 static bool may_try_again(const rondo_http_call *call, int error) {
     if (call->state != RONDO__CALL_SENT || !(call->flags & RONDO__CALL_REUSED)) return false;
-    if (call->flags & (RONDO__CALL_HEARD | RONDO__CALL_STREAMED)) return false;
+    if (call->flags & RONDO__CALL_HEARD) return false;
     if (error != RONDO_ECONNABORTED && error != RONDO_ECONNRESET && error != RONDO_EPIPE)
         return false;
-    return is_idempotent(call->method);
+    return rondo__call_is_repeatable(call) || is_unseen(call);
 }
 
 void rondo__call_broken(rondo_http_call *call, int error) {
@@ -147,8 +164,10 @@ static void run_task(rondo_loop *loop, rondo__task *task) {
 /* ---- time ---- */
 
 static void on_total(rondo_loop *loop, rondo__alarm *alarm) {
+    rondo_http_call *call = RONDO__OF(alarm, rondo_http_call, total);
     (void)loop;
-    rondo__call_fail(RONDO__OF(alarm, rondo_http_call, total), RONDO_ETIMEDOUT);
+    call->late = true;
+    rondo__call_fail(call, RONDO_ETIMEDOUT);
 }
 
 /* The stage has taken too long: which one that is, the state says. */

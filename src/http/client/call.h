@@ -53,9 +53,13 @@ struct rondo_http_call {
     uint32_t flags;
     uint8_t state;
     uint8_t interims;
-    int error; /* to be told */
+    uint8_t stage; /* rondo_http_stage, in which it has ended */
+    bool late;     /* the time of all of it was over */
+    int error;     /* to be told */
     unsigned redirects, redirects_most;
     /* ---- the request ---- */
+    /* Before each time that it is sent: for fields that must not be sent twice. With response_arg. */
+    void (*renew)(rondo_http_call *call, void *arg);
     char *method;
     rondo__url url;
     char *target, *unix_path;
@@ -97,6 +101,8 @@ static inline rondo__asked rondo__call_asked(const rondo_http_call *call) {
 /* The call has failed: lets go of everything, and has the error told. From anywhere; harmless for one
  * that is over. */
 void rondo__call_fail(rondo_http_call *call, int error);
+/* The same, since the time of that stage is over. */
+void rondo__call_late(rondo_http_call *call, rondo_http_stage stage);
 /* Nothing finds it any more, and nothing will happen to it. */
 void rondo__call_over(rondo_http_call *call);
 /* Lets go of its connection, which is closed, and of its place in the queue. */
@@ -106,10 +112,17 @@ void rondo__call_enter(rondo_http_call *call, bool first);
 /* The connection has ended or failed with `error` before the answer was complete: tries again where that
  * is allowed, or fails. */
 void rondo__call_broken(rondo_http_call *call, int error);
+/* Whether the server may get it twice, and its body can be sent twice. */
+bool rondo__call_is_repeatable(const rondo_http_call *call);
 /* Lets go of its connection, of which no use has been made, and begins anew. */
 void rondo__call_again(rondo_http_call *call);
 /* Stage timeouts: the alarm goes off ms from now, or never. */
 void rondo__call_arm(rondo_http_call *call, uint64_t ms);
+
+/* ---- stage.c ---- */
+
+/* Before the call ends: what it is at. */
+rondo_http_stage rondo__call_stage(const rondo_http_call *call);
 
 /* ---- send.c ---- */
 

@@ -35,8 +35,7 @@ static void stop(rondo_handle *handle) {
 static void free_parts(rondo_handle *handle) {
     rondo_http_client *client = client_of(handle);
     rondo_tls_context_free(client->tls);
-    rondo__url_free(&client->proxy);
-    rondo__free(client->proxy_credentials);
+    rondo__client_free_proxies(client);
 }
 
 static void verify(const rondo_handle *handle) {
@@ -99,8 +98,7 @@ void rondo_http_client_get_figures(const rondo_http_client *client,
 
 /* ---- TLS ---- */
 
-/* What connections are made with has changed: those there are serve out their calls. */
-static void renew(rondo_http_client *client) {
+void rondo__client_renew(rondo_http_client *client) {
     client->generation++;
     rondo__pool_clear(client);
 }
@@ -111,7 +109,7 @@ int rondo_http_client_set_tls(rondo_http_client *client, rondo_tls_context *cont
     if (context) rondo__tls_context_ref(context);
     rondo_tls_context_free(client->tls);
     client->tls = context;
-    renew(client);
+    rondo__client_renew(client);
     return 0;
 }
 
@@ -121,6 +119,7 @@ int rondo__client_tls(rondo_http_client *client, rondo_tls_context **ret_context
         rondo_tls_context *context = NULL;
         status = rondo_tls_context_new(RONDO_TLS_CLIENT, &context);
         if (status == 0) status = rondo_tls_set_alpn(context, "http/1.1");
+        if (status == 0) status = rondo_tls_set_handshake_timeout(context, 0); /* tls_timeout_ms */
         if (status < 0)
             rondo_tls_context_free(context);
         else
@@ -128,31 +127,4 @@ int rondo__client_tls(rondo_http_client *client, rondo_tls_context **ret_context
     }
     if (status == 0) *ret_context = client->tls;
     return status;
-}
-
-/* ---- the proxy ---- */
-
-int rondo_http_client_set_proxy(rondo_http_client *client, const char *url) {
-    RONDO__CHECK(client, &rondo__client_kind);
-    rondo__url proxy = {0};
-    char *credentials = NULL;
-    if (rondo__client_closing(client)) return RONDO_ECLOSED;
-    if (url) {
-        int status = rondo__url_parse(rondo_slice_text(url), true, &proxy);
-        if (status == 0 && proxy.https) status = RONDO_EINVAL;
-        if (status == 0 && proxy.user) {
-            credentials = rondo__basic_credentials(proxy.user);
-            if (!credentials) status = RONDO_ENOMEM;
-        }
-        if (status < 0) {
-            rondo__url_free(&proxy);
-            return status;
-        }
-    }
-    rondo__url_free(&client->proxy);
-    rondo__free(client->proxy_credentials);
-    client->proxy = proxy;
-    client->proxy_credentials = credentials;
-    renew(client);
-    return 0;
 }

@@ -6,7 +6,8 @@
  *   send.c     the request out                      pool.c     origins: who gets which connection
  *   receive.c  the answer in                        conn.c     one connection: its stream's events
  *   redirect.c where an answer leads                tunnel.c   CONNECT by way of a proxy, then TLS
- *   collect.c  a whole body in one callback         url.c, answer.c, inflate.c   know none of these
+ *   collect.c  a whole body in one callback         proxy.c    who is asked by way of whom
+ *   stage.c    what a call is at, in words          url.c, answer.c, inflate.c   know none of these
  *
  * A call and a connection are bound to one another from the moment the pool has chosen, even while the
  * connection is still being made, until the exchange is over or one of them fails. All that goes wrong
@@ -24,14 +25,21 @@
 #include "loop/handle.h"
 
 #define RONDO__ORIGIN_BUCKETS 64
+/* Each call reads it from its beginning. */
+#define RONDO__NO_PROXY_MOST ((size_t)65536)
+
+typedef struct rondo__proxy {
+    rondo__url url;    /* text NULL: none */
+    char *credentials; /* NULL: none */
+} rondo__proxy;
 
 struct rondo_http_client {
     rondo_handle base;
     rondo_http_client_limits limits;
-    rondo_tls_context *tls; /* NULL: made when it is needed */
-    rondo__url proxy;       /* text NULL: none */
-    char *proxy_credentials;
-    uint32_t generation; /* of what connections are made with: older ones are not kept */
+    rondo_tls_context *tls;  /* NULL: made when it is needed */
+    rondo__proxy proxies[2]; /* for http, for https */
+    char *no_proxy;          /* NULL: nobody */
+    uint32_t generation;     /* of what connections are made with: older ones are not kept */
     /* ---- pool.c ---- */
     rondo__list origins[RONDO__ORIGIN_BUCKETS];
     rondo__list due;     /* origins that may be able to serve a call */
@@ -45,6 +53,16 @@ struct rondo_http_client {
 
 extern const rondo__kind rondo__client_kind;
 
+/* ---- proxy.c ---- */
+
+/* The proxy by way of which the URL is to be asked; NULL: none. */
+const rondo__proxy *rondo__client_proxy(const rondo_http_client *client, const rondo__url *url);
+void rondo__client_free_proxies(rondo_http_client *client);
+
+/* ---- client.c ---- */
+
+/* What connections are made with has changed: those there are serve out their calls, idle ones go. */
+void rondo__client_renew(rondo_http_client *client);
 /* The context for https: 0, or why there is none. */
 int rondo__client_tls(rondo_http_client *client, rondo_tls_context **ret_context);
 

@@ -157,8 +157,7 @@ void rondo__client_conn_go_on(rondo__client_conn *conn) {
 
 /* ---- the stream's events ---- */
 
-/* The connection is as the request needs it. */
-static void ready(rondo__client_conn *conn) {
+void rondo__client_conn_ready(rondo__client_conn *conn) {
     conn->state = RONDO__CLIENT_BUSY;
     rondo__call_start(conn->call);
 }
@@ -177,11 +176,10 @@ static void on_connect(rondo_stream *stream) {
         rondo__call_again(conn->call); /* it would be told what is meant for another proxy */
     else if (!speaks_http1(stream))
         rondo__call_fail(conn->call, RONDO_EPROTO);
-    else if (conn->state == RONDO__CLIENT_CONNECTING && conn->origin->proxied &&
-             conn->origin->https)
+    else if (conn->state == RONDO__CLIENT_CONNECTING && conn->origin->tunnel)
         rondo__tunnel_begin(conn);
     else
-        ready(conn);
+        rondo__client_conn_ready(conn);
 }
 
 static void on_data(rondo_stream *stream, rondo_slice chunk) {
@@ -219,16 +217,21 @@ static void on_timeout(rondo_stream *stream) {
     rondo__client_conn *conn = conn_of(stream);
     if (is_gone(conn)) return;
     if (conn->call)
-        rondo__call_fail(conn->call, RONDO_ETIMEDOUT);
+        rondo__call_late(conn->call, RONDO_HTTP_STAGE_SEND);
     else
         rondo__client_conn_close(conn);
+}
+
+static bool has_tls(const rondo__client_conn *conn) {
+    const rondo__origin *origin = conn->origin;
+    return origin->https || (origin->proxied && conn->client->proxies[0].url.https);
 }
 
 static void on_error(rondo_stream *stream, int error) {
     rondo__client_conn *conn = conn_of(stream);
     if (is_gone(conn)) return;
     rondo_http_call *call = conn->call;
-    const char *words = conn->origin->https ? rondo_tls_error_text(stream) : "";
+    const char *words = has_tls(conn) ? rondo_tls_error_text(stream) : "";
     if (!call) {
         rondo__client_conn_close(conn);
         return;
@@ -259,27 +262,40 @@ static const rondo__consumer consumer = {
 
 /* ---- the beginning ---- */
 
+/* A host, and its name in TLS if that is what it wants. */
+static int aim(rondo_http_client *client, const char *host, uint16_t port, bool tls,
+               rondo_connect_options *ret) {
+    ret->host = host;
+    ret->port = port;
+    if (!tls) return 0;
+    ret->tls_name = host;
+    return rondo__client_tls(client, &ret->tls);
+}
+
 /* To whom the stream connects: the origin, its socket, or the proxy. */
 static int connect_it(rondo__client_conn *conn) {
     rondo_http_client *client = conn->client;
+    const rondo_http_client_limits *limits = &client->limits;
     const rondo__origin *origin = conn->origin;
-    char proxy[RONDO__HOST_MOST + 1];
-    rondo_connect_options options = {.timeout_ms = client->limits.connect_timeout_ms};
-    if (origin->path) {
+    const rondo__proxy *proxy = origin->proxied ? &client->proxies[origin->https] : NULL;
+    char host[RONDO__HOST_MOST + 1];
+    rondo_connect_options options = {.timeout_ms = UINT32_MAX, /* each stage has its own */
+                                     .lookup_timeout_ms = limits->lookup_timeout_ms,
+                                     .attempts_timeout_ms = limits->connect_timeout_ms,
+                                     .tls_timeout_ms = limits->tls_timeout_ms};
+    int status = 0;
+    if (proxy) {
+        if (proxy->url.https && origin->https) return RONDO_ENOTSUP; /* TLS inside TLS */
+        rondo__url_host(&proxy->url, host);
+        status = aim(client, host, proxy->url.port, proxy->url.https, &options);
+    } else if (origin->path) {
         options.path = origin->path;
-    } else if (origin->proxied) {
-        rondo__url_host(&client->proxy, proxy);
-        options.host = proxy;
-        options.port = client->proxy.port;
-    } else {
-        options.host = origin->host;
-        options.port = origin->port;
-    }
-    if (origin->https && !origin->proxied) {
-        int status = rondo__client_tls(client, &options.tls);
-        if (status < 0) return status;
         options.tls_name = origin->host;
+        if (origin->https) status = rondo__client_tls(client, &options.tls);
+    } else {
+        status = aim(client, origin->host, origin->port, origin->https, &options);
     }
+    if (status < 0) return status;
     conn->stream = rondo_connect_with_at(client->base.loop, &options, client->base.site);
     return conn->stream ? 0 : RONDO_ENOMEM;
 }

@@ -37,6 +37,7 @@ struct rondo__client_conn {
     rondo__client_rest *rest;
     rondo__alarm alarm; /* of an idle one */
     uint64_t requests;  /* sent on it */
+    uint64_t sent;      /* octets that had left when the last of them began */
     uint8_t state;
     bool feeding;  /* feed() is on the stack, and goes on by itself */
     bool paused;   /* the stream is */
@@ -45,6 +46,8 @@ struct rondo__client_conn {
 
 /* Begins a connection for the call: 0 or RONDO_ENOMEM. */
 int rondo__client_conn_open(rondo__origin *origin, rondo_http_call *call);
+/* It is as the request needs it. */
+void rondo__client_conn_ready(rondo__client_conn *conn);
 /* Closes it, after the call was taken away. */
 void rondo__client_conn_close(rondo__client_conn *conn);
 /* Stops reading, and goes on, later, with what was held back. */

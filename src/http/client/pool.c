@@ -16,6 +16,7 @@
 
 #include "http/client/call.h"
 #include "loop/memory.h"
+#include "net/stream.h"
 
 #define KEY_SIZE (RONDO__HOST_MOST + 400)
 
@@ -27,16 +28,31 @@ static uint32_t hash_of(const char *key) {
     return hash;
 }
 
+typedef struct way {
+    bool proxied, tunnel;
+} way;
+
+/* What a proxy must not look into, or would not pass on: an Upgrade is for the next one only (RFC 9110
+ * section 7.8), so a call with it goes through a tunnel (RFC 6455 section 4.1). */
+static way way_of(const rondo_http_call *call) {
+    if (call->unix_path || rondo__call_asked(call).connect) return (way){false, false};
+    bool proxied = rondo__client_proxy(call->client, &call->url) != NULL;
+    return (way){proxied, proxied && (call->url.https || (call->flags & RONDO__CALL_UPGRADE))};
+}
+
 /* Calls that go by absolute-form share the proxy's connections, wherever they lead. */
-static void make_key(const rondo_http_call *call, bool proxied, char key[KEY_SIZE]) {
+static void make_key(const rondo_http_call *call, way by, char key[KEY_SIZE]) {
     const rondo_http_client *client = call->client;
     char host[RONDO__HOST_PORT_SIZE] = "";
-    if (!proxied || call->url.https) rondo__url_host_port(&call->url, host);
-    snprintf(key, KEY_SIZE, "%u%s %s %s %s", (unsigned)client->generation, proxied ? " proxy" : "",
+    if (!by.proxied || by.tunnel) rondo__url_host_port(&call->url, host);
+    snprintf(key, KEY_SIZE, "%u%s %s %s %s", (unsigned)client->generation,
+             by.tunnel    ? " tunnel"
+             : by.proxied ? " proxy"
+                          : "",
              call->url.https ? "https" : "http", host, call->unix_path ? call->unix_path : "");
 }
 
-static rondo__origin *new_origin(const rondo_http_call *call, bool proxied, const char *key) {
+static rondo__origin *new_origin(const rondo_http_call *call, way by, const char *key) {
     rondo_http_client *client = call->client;
     size_t len = strlen(key);
     rondo__origin *origin = rondo__zalloc(sizeof *origin + len + 1);
@@ -48,7 +64,8 @@ static rondo__origin *new_origin(const rondo_http_call *call, bool proxied, cons
     origin->client = client;
     origin->generation = client->generation;
     origin->https = call->url.https;
-    origin->proxied = proxied;
+    origin->proxied = by.proxied;
+    origin->tunnel = by.tunnel;
     origin->port = call->url.port;
     rondo__url_host(&call->url, origin->host);
     memcpy(origin->key, key, len + 1);
@@ -59,15 +76,15 @@ static rondo__origin *new_origin(const rondo_http_call *call, bool proxied, cons
 
 static rondo__origin *find_origin(const rondo_http_call *call) {
     rondo_http_client *client = call->client;
-    bool proxied = client->proxy.text && !call->unix_path && !rondo__call_asked(call).connect;
+    way by = way_of(call);
     char key[KEY_SIZE];
-    make_key(call, proxied, key);
+    make_key(call, by, key);
     rondo__list *bucket = &client->origins[hash_of(key) % RONDO__ORIGIN_BUCKETS];
     for (rondo__list *link = bucket->next; link != bucket; link = link->next) {
         rondo__origin *origin = RONDO__OF(link, rondo__origin, link);
         if (strcmp(origin->key, key) == 0) return origin;
     }
-    return new_origin(call, proxied, key);
+    return new_origin(call, by, key);
 }
 
 /* Nobody needs it any more? */
@@ -121,6 +138,20 @@ static void take_out(rondo_http_call *call) {
     call->origin = NULL;
 }
 
+/* The idle connection for the call; NULL: there is none. One that could not be made again gets none of
+ * which the server has let go already: the loop hears of that in its next turn only. */
+static rondo__client_conn *find_idle(rondo__origin *origin, const rondo_http_call *call) {
+    rondo__client_conn *conn;
+    if (call->flags & RONDO__CALL_FRESH) return NULL;
+    while ((conn = idle_one(&origin->idle, true))) {
+        if (rondo__call_is_repeatable(call)) return conn;
+        if (rondo__stream_peek(conn->stream) == RONDO_EAGAIN) return conn;
+        origin->client->figures.stale_found++;
+        rondo__client_conn_close(conn);
+    }
+    return NULL;
+}
+
 static void use_idle(rondo__client_conn *conn, rondo_http_call *call) {
     rondo__pool_unlist(conn);
     conn->state = RONDO__CLIENT_BUSY;
@@ -160,8 +191,7 @@ static void serve(rondo__origin *origin) {
             if (put_in(call, false) < 0) rondo__call_fail(call, RONDO_ENOMEM);
             continue;
         }
-        rondo__client_conn *conn =
-            call->flags & RONDO__CALL_FRESH ? NULL : idle_one(&origin->idle, true);
+        rondo__client_conn *conn = find_idle(origin, call);
         if (!conn && !make_room(origin)) break;
         take_out(call);
         if (conn) {

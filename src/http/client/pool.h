@@ -23,7 +23,8 @@ typedef struct rondo__origin {
     char host[RONDO__HOST_MOST + 1]; /* that of the URL */
     uint16_t port;
     bool https;
-    bool proxied;
+    bool proxied;     /* by way of client->proxies[https] */
+    bool tunnel;      /* and through a CONNECT */
     const char *path; /* of a Unix socket, the end of the key; NULL: none */
     char key[];       /* all of the above in words */
 } rondo__origin;

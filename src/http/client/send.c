@@ -62,7 +62,7 @@ static bool add_host(const rondo_http_call *call, rondo__bytes *head) {
 
 static bool add_own_fields(const rondo_http_call *call, bool absolute, rondo__bytes *head) {
     uint32_t flags = call->flags;
-    const char *credentials = absolute ? call->client->proxy_credentials : NULL;
+    const char *credentials = absolute ? call->client->proxies[call->url.https].credentials : NULL;
     if ((flags & (RONDO__CALL_DECODES | RONDO__CALL_CODING)) == RONDO__CALL_DECODES &&
         rondo__inflate_there() && !rondo__bytes_add_text(head, "Accept-Encoding: gzip\r\n"))
         return false;
@@ -77,7 +77,7 @@ static bool add_own_fields(const rondo_http_call *call, bool absolute, rondo__by
 
 static bool compose(const rondo_http_call *call, rondo__bytes *head) {
     const rondo__origin *origin = call->conn->origin;
-    bool absolute = origin->proxied && !origin->https;
+    bool absolute = origin->proxied && !origin->tunnel;
     return add_line(call, absolute, head) && add_host(call, head) &&
            rondo__bytes_add(head, rondo__bytes_slice(&call->fields)) &&
            add_own_fields(call, absolute, head) && add_framing(call, head) &&
@@ -143,6 +143,8 @@ void rondo__call_start(rondo_http_call *call) {
     rondo__bytes head = {0};
     call->state = RONDO__CALL_SENT;
     conn->requests++;
+    conn->sent = rondo__stream_sent(conn->stream);
+    if (call->renew) call->renew(call, call->response_arg);
     rondo__call_arm(call, UINT64_MAX);
     int result =
         compose(call, &head) ? rondo_write(conn->stream, rondo__bytes_slice(&head)) : RONDO_ENOMEM;

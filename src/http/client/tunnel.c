@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * https by way of a proxy: a CONNECT (RFC 9110 section 9.3.6), and TLS with the origin inside of what
- * that opens. Nothing may come from the proxy between its answer and the handshake: it would be taken for
+ * Through a proxy: a CONNECT (RFC 9110 section 9.3.6), and inside of what that opens TLS with the
+ * origin, or HTTP that is to become something else. Nothing may come from the proxy between its answer and the handshake: it would be taken for
  * the origin's.
  */
 #include <rondo/tls.h>
@@ -10,7 +10,7 @@
 #include "http/client/call.h"
 
 static bool compose(const rondo__client_conn *conn, rondo__bytes *head) {
-    const char *credentials = conn->client->proxy_credentials;
+    const char *credentials = conn->client->proxies[conn->origin->https].credentials;
     char target[RONDO__HOST_PORT_SIZE];
     rondo__url_host_port(&conn->call->url, target);
     return rondo__bytes_add_text(head, "CONNECT ") && rondo__bytes_add_text(head, target) &&
@@ -25,7 +25,7 @@ void rondo__tunnel_begin(rondo__client_conn *conn) {
     rondo_http_call *call = conn->call;
     rondo__bytes head = {0};
     conn->state = RONDO__CLIENT_TUNNEL;
-    rondo__call_arm(call, conn->client->limits.connect_timeout_ms);
+    rondo__call_arm(call, conn->client->limits.tunnel_timeout_ms);
     int status =
         compose(conn, &head) ? rondo_write(conn->stream, rondo__bytes_slice(&head)) : RONDO_ENOMEM;
     rondo__bytes_free(&head);
@@ -39,7 +39,12 @@ static int open_tunnel(rondo__client_conn *conn, size_t behind) {
     if (call->answer.framing != RONDO__ANSWER_TUNNEL) return RONDO_EPERM;
     if (behind > 0) return RONDO_EPROTO;
     rondo__answer_reset(&call->answer);
+    if (!conn->origin->https) {
+        rondo__client_conn_ready(conn);
+        return 0;
+    }
     conn->state = RONDO__CLIENT_HANDSHAKE;
+    rondo__call_arm(call, conn->client->limits.tls_timeout_ms);
     int status = rondo__client_tls(conn->client, &tls);
     return status < 0 ? status : rondo_tls_start(conn->stream, tls, conn->origin->host);
 }

@@ -86,16 +86,14 @@ int rondo__ip_format(const rondo__ip *ip, char *text, size_t size) {
 
 /* ---- networks ---- */
 
-static bool matches(const rondo__network *network, const rondo__ip *ip) {
+bool rondo__network_has(const rondo__network *network, const rondo__ip *ip) {
     unsigned whole = network->bits / 8, rest = network->bits % 8;
     if (memcmp(network->ip.bytes, ip->bytes, whole) != 0) return false;
     return rest == 0 ||
            ((network->ip.bytes[whole] ^ ip->bytes[whole]) & (0xff00u >> rest) & 0xff) == 0;
 }
 
-/* "10.0.0.0/8", "2001:db8::/32", or one address. The bits behind its length must be 0: a network that is
- * larger than its text looks is believed by mistake. */
-static bool parse_network(const char *text, rondo__network *ret_network) {
+bool rondo__network_parse(const char *text, rondo__network *ret_network) {
     const char *slash = strchr(text, '/');
     size_t len = slash ? (size_t)(slash - text) : strlen(text);
     rondo__network network;
@@ -125,7 +123,7 @@ int rondo__networks_add(rondo__networks *networks, const char *text) {
         networks->local = true;
         return 0;
     }
-    if (!parse_network(text, &network)) return RONDO_EINVAL;
+    if (!rondo__network_parse(text, &network)) return RONDO_EINVAL;
     if (networks->count == NETWORKS_MOST) return RONDO_ENOBUFS;
     rondo__network *list =
         rondo__realloc(networks->list, (networks->count + 1) * sizeof *networks->list);
@@ -137,6 +135,6 @@ int rondo__networks_add(rondo__networks *networks, const char *text) {
 
 bool rondo__networks_have(const rondo__networks *networks, const rondo__ip *ip) {
     for (size_t i = 0; i < networks->count; i++)
-        if (matches(&networks->list[i], ip)) return true;
+        if (rondo__network_has(&networks->list[i], ip)) return true;
     return false;
 }

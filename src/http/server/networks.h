@@ -33,6 +33,11 @@ typedef struct rondo__networks {
     bool local; /* Unix sockets are among them */
 } rondo__networks;
 
+/* "10.0.0.0/8", "2001:db8::/32", or one address. The bits behind its length must be 0: a network that is
+ * larger than its text looks is believed by mistake. */
+bool rondo__network_parse(const char *text, rondo__network *ret_network);
+bool rondo__network_has(const rondo__network *network, const rondo__ip *ip);
+
 int rondo__networks_add(rondo__networks *networks, const char *text);
 bool rondo__networks_have(const rondo__networks *networks, const rondo__ip *ip);
 

@@ -197,6 +197,7 @@ $(call say,LD)
 $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 endef
 
+$(B)/rondo: private LIBS += -lm
 $(B)/rondo: $(CMD_OBJS) $(LLHTTP_OBJS) $(STATIC_LIB)
 	$(LINK)
 
@@ -232,6 +233,7 @@ $(B)/test/%: $(B)/obj/test/%.o $(HARNESS_OBJS) $(TEST_LIB)
 	$(LINK)
 
 # These test parts of the command.
+$(B)/test/test_compare_%: private LIBS += -lm
 $(B)/test/test_compare_%: $(B)/obj/test/test_compare_%.o $(filter-out $(call obj,cmd/main.c),$(CMD_OBJS)) $(LLHTTP_OBJS) \
                           $(HARNESS_OBJS) $(TEST_LIB)
 	$(LINK)

@@ -39,13 +39,13 @@ void progress_show(progress *self, size_t done, const char *what);
 void progress_clear(progress *self);
 
 /* The table of a workload, as far as it has been measured; 80 columns, whatever the names are. Returns false when out of memory. */
-bool report_workload(FILE *to, const results *results, size_t workload);
+bool report_workload(FILE *to, const results *run, size_t w);
 
 /* ---- report.c ---- */
 
 /* Writes compare.json, compare.csv and compare.html into the directory, which must be there; what had these names is replaced by the
  * whole new file, or stays as it was. Without gnuplot the page has no curves and says which package they need. Returns EXIT_OK, or
  * complains and returns EXIT_RUNTIME. */
-int report_write(const results *results, const char *directory);
+int report_write(const results *run, const char *directory);
 
 #endif

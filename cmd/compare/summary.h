@@ -88,11 +88,11 @@ typedef struct summary {
 } summary;
 
 /* Returns false when out of memory. The results must stay: reasons are theirs. */
-bool summarize(const results *results, summary *ret);
+bool summarize(const results *run, summary *ret);
 void summary_free(summary *self);
-const verdict *summary_verdict(const summary *self, size_t workload, size_t subject);
+const verdict *summary_verdict(const summary *self, size_t w, size_t s);
 /* Of that load, or NULL. */
-const outcome *summary_outcome(const summary *self, size_t workload, size_t subject,
-                               unsigned connections, unsigned idle, double asked);
+const outcome *summary_outcome(const summary *self, size_t w, size_t s, unsigned connections,
+                               unsigned idle, double asked);
 
 #endif

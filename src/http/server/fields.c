@@ -26,9 +26,9 @@ static bool is_own_field(rondo_slice name) {
 }
 
 static bool is_value(rondo_slice value) {
-    for (size_t i = 0; i < value.len; i++)
-        if (value.data[i] == '\r' || value.data[i] == '\n' || value.data[i] == '\0') return false;
-    return true;
+    return value.len == 0 ||
+           (!memchr(value.data, '\r', value.len) && !memchr(value.data, '\n', value.len) &&
+            !memchr(value.data, '\0', value.len));
 }
 
 int rondo__response_check_field(rondo_slice name, rondo_slice value) {

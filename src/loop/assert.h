@@ -10,6 +10,8 @@
 
 #define RONDO__LIKELY(x) __builtin_expect(!!(x), 1)
 #define RONDO__UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* For parts of a hot path that are functions for the sake of who reads them. */
+#define RONDO__INLINE static inline __attribute__((always_inline))
 
 /* Prints "rondo: ..." and a newline to stderr and aborts. */
 _Noreturn void rondo__fatal(const char *format, ...) RONDO_PRINTF(1, 2);

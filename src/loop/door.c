@@ -111,8 +111,8 @@ void rondo__settle_now(rondo_loop *loop) {
     if (loop->ticks.live > 0 && !loop->draining) drain_ticks(loop);
 }
 
-void rondo__flush_later(rondo_loop *loop, rondo__flush *flush) {
-    if (!rondo__list_linked(&flush->link)) rondo__list_push_back(&loop->flushes, &flush->link);
+void rondo__flush_queue(rondo_loop *loop, rondo__flush *flush) {
+    rondo__list_push_back(&loop->flushes, &flush->link);
 }
 
 void rondo__flush_cancel(rondo__flush *flush) { rondo__list_remove(&flush->link); }

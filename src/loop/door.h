@@ -41,7 +41,10 @@ static inline void rondo__flush_init(rondo__flush *flush, void (*fn)(rondo__flus
     rondo__list_init(&flush->link);
     flush->flush = fn;
 }
-void rondo__flush_later(rondo_loop *loop, rondo__flush *flush);
+void rondo__flush_queue(rondo_loop *loop, rondo__flush *flush);
+static inline void rondo__flush_later(rondo_loop *loop, rondo__flush *flush) {
+    if (!rondo__list_linked(&flush->link)) rondo__flush_queue(loop, flush);
+}
 /* Takes it out; harmless when it isn't queued. */
 void rondo__flush_cancel(rondo__flush *flush);
 

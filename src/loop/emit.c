@@ -165,13 +165,6 @@ int rondo__emit(rondo_handle *handle, rondo__slot *slot, unsigned index, const r
     return 1;
 }
 
-extern const rondo__event rondo__close_event; /* handle.c */
-
-void rondo__emit_close(rondo_handle *handle) {
-    handle->flags |= RONDO__HANDLE_EMITTED;
-    rondo__emit(handle, &handle->on_close, RONDO__SLOT_CLOSE, &rondo__close_event, NULL);
-}
-
 /* ---- errors that nobody heard ---- */
 
 static void uncaught_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,

@@ -25,11 +25,18 @@ static inline bool rondo__heard(const rondo__slot *slot) {
  * Returns how many were called. Does nothing on a handle that is closing. */
 int rondo__emit(rondo_handle *handle, rondo__slot *slot, unsigned index, const rondo__event *event,
                 void *payload);
-/* The same for `close` itself. */
-void rondo__emit_close(rondo_handle *handle);
-
 /* Frees the slot's list, if it has one. */
 void rondo__slot_fini(rondo__slot *slot);
+
+extern const rondo__event rondo__close_event; /* handle.c */
+
+/* Emits `close` itself, the last event: its slot is empty then. Few listen for it, of all handles. */
+static inline void rondo__emit_close(rondo_handle *handle) {
+    handle->flags |= RONDO__HANDLE_EMITTED;
+    if (!handle->on_close.fn) return;
+    rondo__emit(handle, &handle->on_close, RONDO__SLOT_CLOSE, &rondo__close_event, NULL);
+    rondo__slot_fini(&handle->on_close);
+}
 
 /* An error that nobody listened for, to the loop's uncaught handler. handle may be NULL. */
 void rondo__uncaught(rondo_loop *loop, rondo_handle *handle, int error, const char *message);

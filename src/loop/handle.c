@@ -40,15 +40,20 @@ static void close_task(rondo_loop *loop, rondo__task *task);
 
 void rondo__handle_init(rondo_handle *handle, rondo_loop *loop, const rondo__kind *kind,
                         const char *site) {
-    memset(handle, 0, sizeof *handle);
-    handle->magic = RONDO__MAGIC_ALIVE;
+    if (!loop->front.running) rondo__loop_refresh_now(loop); /* it may be from long ago */
+    /* One by one: clearing them first would cost as much again, for every HTTP request. */
+    rondo__list_push_back(&loop->handles, &handle->link);
+    rondo__task_init(&handle->task, close_task);
+    handle->site = site;
+    handle->name = NULL;
+    handle->data = NULL;
+    handle->created_ns = loop->now_ns;
+    handle->on_close = (rondo__slot){NULL, NULL};
     handle->kind = kind;
     handle->loop = loop;
-    handle->site = site;
-    if (!loop->front.running) rondo__loop_refresh_now(loop); /* it may be from long ago */
-    handle->created_ns = loop->now_ns;
-    rondo__task_init(&handle->task, close_task);
-    rondo__list_push_back(&loop->handles, &handle->link);
+    handle->magic = RONDO__MAGIC_ALIVE;
+    handle->flags = 0;
+    handle->once = 0;
     loop->handle_count++;
 }
 
@@ -114,16 +119,25 @@ bool rondo_is_closing(rondo_any_handle any) {
 
 /* ---- close and death ---- */
 
+static inline void close_later(rondo_handle *handle) {
+    RONDO_ASSERT(!rondo__list_linked(&handle->task.link));
+    rondo__list_push_back(&handle->loop->closing, &handle->task.link);
+}
+
 void rondo_close(rondo_any_handle any) {
     rondo_handle *handle = HANDLE(any);
     if (!handle) return;
     RONDO__CHECK(handle, NULL);
     if (rondo__handle_closing(handle)) return;
-    rondo_loop *loop = handle->loop;
     if (handle->kind->stop) handle->kind->stop(handle);
     set_flags(handle, RONDO__HANDLE_CLOSING, RONDO__HANDLE_ACTIVE);
-    RONDO_ASSERT(!rondo__list_linked(&handle->task.link));
-    rondo__list_push_back(&loop->closing, &handle->task.link);
+    close_later(handle);
+}
+
+void rondo__handle_close_idle(rondo_handle *handle) {
+    RONDO_ASSERT(!(handle->flags & (RONDO__HANDLE_ACTIVE | RONDO__HANDLE_CLOSING)));
+    handle->flags |= RONDO__HANDLE_CLOSING;
+    close_later(handle);
 }
 
 /* The memory is kept for a while, marked dead: see RONDO__QUARANTINE. */
@@ -143,16 +157,15 @@ static void close_task(rondo_loop *loop, rondo__task *task) {
     const rondo__kind *kind = handle->kind;
     if (kind->finish) kind->finish(handle);
     rondo__emit_close(handle);
-    rondo__slot_fini(&handle->on_close);
-    rondo__slot *slots = (rondo__slot *)(void *)((char *)handle + kind->slots_offset);
-    for (unsigned i = 0; i < kind->slot_count; i++) rondo__slot_fini(&slots[i]);
+    for (unsigned i = 0; i < kind->slot_count; i++)
+        rondo__slot_fini((rondo__slot *)(void *)((char *)handle + kind->slots_offset) + i);
     if (kind->free) kind->free(handle);
     rondo__list_remove(&handle->link);
     loop->handle_count--;
     /* volatile: compilers drop plain stores to memory that is about to be freed */
     *(volatile uint32_t *)&handle->magic = RONDO__MAGIC_DEAD;
     if (kind->recycle) {
-        rondo__free(handle->name);
+        if (handle->name) rondo__free(handle->name);
         handle->name = NULL;
         kind->recycle(handle);
     } else {

@@ -15,6 +15,7 @@
 #include "loop/assert.h"
 #include "loop/door.h"
 #include "loop/list.h"
+#include "loop/wake.h"
 
 /* Something that runs once, later: in the pending phase (rondo__defer) or the closing phase. */
 typedef struct rondo__task {
@@ -99,6 +100,9 @@ void rondo__handle_init(rondo_handle *handle, rondo_loop *loop, const rondo__kin
 /* Undoes rondo__handle_new() of a handle that no user has seen yet: no `close`, freed now. */
 void rondo__handle_discard(rondo_handle *handle);
 
+/* rondo_close() without `stop`, by its kind, of one that is idle and has nothing left to stop. */
+void rondo__handle_close_idle(rondo_handle *handle);
+
 /* Active or not: counted into the loop's reasons to live. Idempotent. */
 void rondo__handle_activate(rondo_handle *handle);
 void rondo__handle_deactivate(rondo_handle *handle);
@@ -112,12 +116,17 @@ static inline bool rondo__handle_closing(const rondo_handle *handle) {
 _Noreturn void rondo__handle_misused(const rondo_handle *handle, const rondo__kind *kind,
                                      const char *function);
 
-/* The first fields of every rondo_loop, for the check below. */
+/* The first fields of every rondo_loop: for the check below, and what wake.h calls its parts. */
 typedef struct rondo__loop_front {
     uint32_t magic;
     bool running;     /* rondo_loop_run() is at work */
     pthread_t thread; /* that runs it, while running */
+    void *parts[RONDO__PART_COUNT];
 } rondo__loop_front;
+
+static inline void *rondo__loop_part(const rondo_loop *loop, int part) {
+    return ((const rondo__loop_front *)(const void *)loop)->parts[part];
+}
 
 /* `running` is read without a lock: on the loop's own thread, where every correct caller is, nobody
  * else writes it. */

@@ -81,7 +81,6 @@ struct rondo_loop {
     rondo__list sources;
     rondo__list at_free;
     rondo__list at_close_all;
-    void *parts[RONDO__PART_COUNT];
     /* ---- looking in ---- */
     rondo__list observers;
     rondo_metrics metrics;
@@ -118,7 +117,8 @@ void rondo__poll_wait(rondo_loop *loop, uint64_t timeout_ns);
 /* Flush, then ticks: after each item that the loop dispatches. */
 void rondo__settle_now(rondo_loop *loop);
 static inline void rondo__settle(rondo_loop *loop) { /* some ten times a turn, mostly for nothing */
-    if (!rondo__list_empty(&loop->flushes) || loop->ticks.live > 0) rondo__settle_now(loop);
+    bool flush = !rondo__list_empty(&loop->flushes) && loop->corked == 0;
+    if (flush || loop->ticks.live > 0) rondo__settle_now(loop);
 }
 
 /* clock.c */

@@ -49,8 +49,6 @@ void rondo__at_close_all(rondo_loop *loop, rondo__at_free *node,
     rondo__list_push_back(&loop->at_close_all, &node->link);
 }
 
-void *rondo__loop_part(const rondo_loop *loop, int part) { return loop->parts[part]; }
-
 void rondo__loop_set_part(rondo_loop *loop, int part, void *pointer) {
-    loop->parts[part] = pointer;
+    loop->front.parts[part] = pointer;
 }

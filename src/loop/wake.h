@@ -57,7 +57,7 @@ enum {
     RONDO__PART_WEBSOCKET,
     RONDO__PART_COUNT
 };
-void *rondo__loop_part(const rondo_loop *loop, int part);
+/* rondo__loop_part() is in handle.h. */
 void rondo__loop_set_part(rondo_loop *loop, int part, void *pointer);
 
 #endif

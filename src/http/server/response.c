@@ -50,10 +50,18 @@ static rondo__http_conn *let_go(rondo_http_response *response) {
     return conn;
 }
 
+/* It has been ended; a filter may still have to be dropped. */
+static inline void retire(rondo_http_response *response) {
+    if (RONDO__UNLIKELY(response->filter))
+        rondo_close(response);
+    else
+        rondo__handle_close_idle(&response->base);
+}
+
 void rondo__response_finish(rondo_http_response *response) {
     rondo__http_conn *conn = let_go(response);
     if (conn) rondo__conn_answered(conn);
-    rondo_close(response);
+    retire(response);
 }
 
 /* The answer is not what it should be, and the client must be able to tell: by an end before the
@@ -68,7 +76,7 @@ static void break_off(const rondo_http_response *response, rondo__http_conn *con
 
 void rondo__response_break(rondo_http_response *response) {
     break_off(response, let_go(response));
-    rondo_close(response);
+    retire(response);
 }
 
 /* rondo_close() by the application. */
@@ -88,7 +96,7 @@ static void finish(rondo_handle *handle) {
 }
 
 static void recycle(rondo_handle *handle) {
-    rondo__http *http = rondo__http_of(handle->loop);
+    rondo__http *http = rondo__loop_part(handle->loop, RONDO__PART_HTTP);
     rondo_http_response *response = response_of(handle);
     if (http->spare_response_count >= RONDO__SPARE_RESPONSES) {
         rondo__free(response);
@@ -117,11 +125,17 @@ rondo_http_response *rondo__response_take(rondo_http_request *request, rondo_htt
         return NULL;
     }
     rondo__handle_init(&response->base, http->loop, &rondo__response_kind, server->base.site);
-    memset((char *)response + sizeof response->base, 0, sizeof *response - sizeof response->base);
+    /* One by one, as in rondo__handle_init(). */
     response->request = request;
-    request->tally->in_flight++;
+    response->told = NULL;
+    response->on_drain = response->on_aborted = NULL;
+    response->filter = server->filter;
+    response->filter_state = NULL;
+    response->left = response->sent = 0;
+    response->status = 0;
+    response->framing = 0;
     response->bodyless = (request->flags & RONDO__REQUEST_HEAD) != 0;
-    response->filter = request->conn->server->filter;
+    request->tally->in_flight++;
     request->response = response;
     request->flags |= RONDO__REQUEST_BY_APP;
     return response;

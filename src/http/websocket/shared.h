@@ -11,8 +11,8 @@
 #include <rondo/websocket.h>
 
 #include "http/websocket/deflate.h"
+#include "loop/handle.h"
 #include "loop/list.h"
-#include "loop/wake.h"
 
 /* Kept when they are free. */
 #define RONDO__SPARE_READERS 16

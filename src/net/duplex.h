@@ -312,16 +312,42 @@ void rondo__stream_forget_reset(rondo_stream *stream);
 
 /* ---- write.c ---- */
 
+/* The first three are part of every write, so they are here, where compilers see them. */
+
+static inline size_t rondo__mark_of(const rondo_stream *stream) {
+    return stream->extra ? stream->extra->mark : RONDO__DEFAULT_MARK;
+}
+
 /* 0 when len more bytes may be queued, or the error that rondo_write() returns. */
-int rondo__stream_may_write(const rondo_stream *stream, size_t len);
+static inline int rondo__stream_may_write(const rondo_stream *stream, size_t len) {
+    size_t cap = stream->extra ? stream->extra->cap : RONDO__DEFAULT_CAP;
+    size_t queued = rondo__queued(stream);
+    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
+    if (stream->flags & RONDO__ENDED) return RONDO_EPIPE;
+    /* queued may be above the cap: pipes don't look at it, and it can be lowered. */
+    if (len > 0 && (queued > cap || len > cap - queued)) return RONDO_ENOBUFS;
+    return 0;
+}
+
+/* After something was queued: has it flushed, and says whether it is below the mark. */
+static inline bool rondo__stream_below_mark(rondo_stream *stream) {
+    rondo__out *out = stream->out;
+    if (out && out->first && !(stream->flags & RONDO__BLOCKED))
+        rondo__flush_later(stream->base.loop, &out->flush);
+    return rondo__queued(stream) < rondo__mark_of(stream);
+}
+
+/* The same for a caller who will wait for `drain`: 1 or 0. */
+static inline int rondo__stream_taken(rondo_stream *stream) {
+    if (rondo__stream_below_mark(stream)) return 1;
+    stream->flags |= RONDO__NEED_DRAIN;
+    return 0;
+}
+
 /* Sends or queues a copy of data, without a look at the cap: 0 or RONDO_ENOMEM. */
 int rondo__stream_put(rondo_stream *stream, rondo_slice data);
 /* See `later` in transport.h. */
 bool rondo__stream_writes_later(const rondo_stream *stream);
-/* After something was queued: has it flushed, and says whether it is below the mark. */
-bool rondo__stream_below_mark(rondo_stream *stream);
-/* The same for a caller who will wait for `drain`: 1 or 0. */
-int rondo__stream_taken(rondo_stream *stream);
 void rondo__stream_end(rondo_stream *stream);
 
 /* ---- send.c ---- */

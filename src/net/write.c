@@ -12,40 +12,8 @@
  * are sent at once, straight from the caller's memory, and only the rest is copied. */
 #define DIRECT_BYTES ((size_t)32 * 1024)
 
-static inline size_t mark_of(const rondo_stream *stream) {
-    return stream->extra ? stream->extra->mark : RONDO__DEFAULT_MARK;
-}
-
 size_t rondo__stream_queued(const rondo_stream *stream) { return rondo__queued(stream); }
 uint64_t rondo__stream_sent(const rondo_stream *stream) { return stream->bytes_out; }
-
-/* Looked at by every write, so kept where the compiler sees it. */
-static inline int may_write(const rondo_stream *stream, size_t len) {
-    size_t cap = stream->extra ? stream->extra->cap : RONDO__DEFAULT_CAP;
-    size_t queued = rondo__queued(stream);
-    if (rondo__stream_dead(stream)) return RONDO_ECLOSED;
-    if (stream->flags & RONDO__ENDED) return RONDO_EPIPE;
-    /* queued may be above the cap: pipes don't look at it, and it can be lowered. */
-    if (len > 0 && (queued > cap || len > cap - queued)) return RONDO_ENOBUFS;
-    return 0;
-}
-
-int rondo__stream_may_write(const rondo_stream *stream, size_t len) {
-    return may_write(stream, len);
-}
-
-bool rondo__stream_below_mark(rondo_stream *stream) {
-    rondo__out *out = stream->out;
-    if (out && out->first && !(stream->flags & RONDO__BLOCKED))
-        rondo__flush_later(stream->base.loop, &out->flush);
-    return rondo__queued(stream) < mark_of(stream);
-}
-
-int rondo__stream_taken(rondo_stream *stream) {
-    if (rondo__stream_below_mark(stream)) return 1;
-    stream->flags |= RONDO__NEED_DRAIN;
-    return 0;
-}
 
 bool rondo__stream_writes_later(const rondo_stream *stream) {
     const rondo__transport *transport = rondo__transport_of(stream);
@@ -76,7 +44,7 @@ int rondo__stream_put(rondo_stream *stream, rondo_slice data) { return put(strea
 
 int rondo_write(rondo_stream *stream, rondo_slice data) {
     RONDO__CHECK_STREAM(stream);
-    int status = may_write(stream, data.len);
+    int status = rondo__stream_may_write(stream, data.len);
     if (status == 0) status = put(stream, data);
     return status < 0 ? status : rondo__stream_taken(stream);
 }
@@ -87,14 +55,14 @@ int rondo_writev(rondo_stream *stream, const rondo_slice *pieces, size_t count) 
     RONDO_ASSERT(pieces || count == 0);
     for (size_t i = 0; i < count; i++)
         if (__builtin_add_overflow(len, pieces[i].len, &len)) return RONDO_ENOBUFS;
-    int status = may_write(stream, len);
+    int status = rondo__stream_may_write(stream, len);
     if (status == 0) status = put_pieces(stream, pieces, count, len);
     return status < 0 ? status : rondo__stream_taken(stream);
 }
 
 /* Here the queue is what stands for the kernel's buffer: it takes as much as that would. */
 static int64_t take_for_later(rondo_stream *stream, rondo_slice data) {
-    size_t len = data.len < mark_of(stream) ? data.len : mark_of(stream);
+    size_t len = data.len < rondo__mark_of(stream) ? data.len : rondo__mark_of(stream);
     int status = rondo__out_copy(stream, data.data, len);
     if (status < 0) return status;
     rondo__stream_below_mark(stream);
@@ -103,7 +71,7 @@ static int64_t take_for_later(rondo_stream *stream, rondo_slice data) {
 
 int64_t rondo_try_write(rondo_stream *stream, rondo_slice data) {
     RONDO__CHECK_STREAM(stream);
-    int status = may_write(stream, 0);
+    int status = rondo__stream_may_write(stream, 0);
     if (status < 0) return status;
     if (rondo__queued(stream) > 0 || (stream->flags & RONDO__BLOCKED)) {
         stream->flags |= RONDO__NEED_DRAIN;
@@ -116,7 +84,7 @@ int64_t rondo_try_write(rondo_stream *stream, rondo_slice data) {
 
 int rondo_write_lent(rondo_stream *stream, rondo_slice data, rondo_release_cb release, void *arg) {
     RONDO__CHECK_STREAM(stream);
-    int status = may_write(stream, data.len);
+    int status = rondo__stream_may_write(stream, data.len);
     if (status < 0) return status;
     if (data.len > 0 || release) {
         /* release gets it back as it was given, without const: it is the caller's memory */
@@ -130,7 +98,7 @@ int rondo_write_lent(rondo_stream *stream, rondo_slice data, rondo_release_cb re
 
 static int queue_file(rondo_stream *stream, int fd, uint64_t offset, uint64_t len, bool own_fd) {
     size_t counts_as = (size_t)(len < RONDO__FILE_AHEAD ? len : RONDO__FILE_AHEAD);
-    int status = may_write(stream, counts_as);
+    int status = rondo__stream_may_write(stream, counts_as);
     if (status < 0) return status;
     if (fd < 0) return RONDO_EBADF;
     if (offset > INT64_MAX || len > INT64_MAX - offset) return RONDO_EINVAL;

@@ -247,7 +247,6 @@ int64_t rondo__out_splice(rondo_stream *stream, int fd) {
 /* ---- filling in place ---- */
 
 char *rondo__stream_reserve(rondo_stream *stream, size_t want) {
-    RONDO__CHECK_STREAM(stream);
     RONDO_ASSERT(want > 0 && want <= 8192);
     if (rondo__stream_dead(stream) || (stream->flags & RONDO__ENDED)) return NULL;
     rondo__out *out = need_out(stream);
@@ -264,7 +263,6 @@ char *rondo__stream_reserve(rondo_stream *stream, size_t want) {
 }
 
 int rondo__stream_commit(rondo_stream *stream, size_t used) {
-    RONDO__CHECK_STREAM(stream);
     rondo__out *out = stream->out;
     RONDO_ASSERT(out && out->reserved && used <= out->reserved_bytes);
     rondo__segment *block = out->reserved;

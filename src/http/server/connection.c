@@ -213,8 +213,11 @@ static bool end_waits(const rondo__http_conn *conn) {
 }
 
 static size_t feed_once(rondo__http_conn *conn, const char *data, size_t len) {
+    size_t blank;
     switch (conn->state) {
-    case RONDO__CONN_IDLE: return feed_idle(conn, data, len);
+    case RONDO__CONN_IDLE:
+        blank = feed_idle(conn, data, len);
+        return blank < len ? blank + feed_head(conn, data + blank, len - blank) : len;
     case RONDO__CONN_HEAD: return feed_head(conn, data, len);
     case RONDO__CONN_BODY: return rondo__body_feed(conn, data, len);
     default: return len; /* after the end: dropped */

@@ -46,8 +46,9 @@ int rondo__head_version(const rondo_http_request *request) {
 static int check_line(rondo_http_request *request) {
     const char *target = request->head + request->method_len + 1;
     const char *end = request->head + request->head_len;
-    const char *space = memchr(target, ' ', (size_t)(end - target));
-    if (!space || space == target || end - space < 11) return -400;
+    const char *space = target;
+    while (space < end && rondo__http_is(*space, RONDO__CHAR_TARGET)) space++;
+    if (space == target || end - space < 11 || *space != ' ') return -400;
     if (memcmp(space, " HTTP/1.", 8) != 0 || (space[8] != '0' && space[8] != '1'))
         return -rondo__head_version(request);
     if (space[9] != '\r' || space[10] != '\n') return -400;
@@ -126,7 +127,7 @@ static int check_connect(rondo_http_request *request, const char *target, const 
     return *target == '[' || memchr(target, ':', (size_t)(end - target)) ? 0 : 400;
 }
 
-/* Origin-form, absolute-form of http and https, or '*' for OPTIONS; authority-form is CONNECT's
+/* Its characters have been looked at. Origin-form, absolute-form of http and https, or '*' for OPTIONS; authority-form is CONNECT's
  * (RFC 9112 section 3.2). */
 static int check_target(rondo_http_request *request, const rondo_http_limits *limits,
                         bool connect) {
@@ -136,7 +137,6 @@ static int check_target(rondo_http_request *request, const rondo_http_limits *li
     if (request->target_len > limits->target_bytes) return 414;
     if (is_method && memcmp(request->head, "CONNECT", 7) == 0)
         return connect ? check_connect(request, target, end) : 501;
-    if (!rondo__http_all(target, request->target_len, RONDO__CHAR_TARGET)) return 400;
     if (*target == '/') return 0;
     if (end - target == 1 && *target == '*')
         return is_method && memcmp(request->head, "OPTIONS", 7) == 0 ? 0 : 400;

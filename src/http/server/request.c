@@ -27,7 +27,7 @@ rondo_http_request *rondo__request_take(rondo__http *http, rondo__http_conn *con
     } else if (!(request = rondo__alloc(sizeof *request))) {
         return NULL;
     }
-    memset(request, 0, offsetof(rondo_http_request, parser));
+    rondo__clear(request, offsetof(rondo_http_request, parser));
     request->magic = RONDO__REQUEST_MAGIC;
     request->flags = RONDO__REQUEST_BY_CONN;
     request->http = http;
@@ -35,7 +35,7 @@ rondo_http_request *rondo__request_take(rondo__http *http, rondo__http_conn *con
     request->tally = conn->server->tally;
     request->head = request->arena;
     request->head_size = RONDO__ARENA_BYTES;
-    rondo__parser_init(&request->parser);
+    request->parser = http->fresh_parser;
     return request;
 }
 
@@ -52,13 +52,8 @@ static void free_parts(rondo_http_request *request) {
     rondo__free(request->trailer_text);
 }
 
-void rondo__request_release(rondo_http_request *request, unsigned by) {
+void rondo__request_recycle(rondo_http_request *request) {
     rondo__http *http = request->http;
-    RONDO_ASSERT(request->magic == RONDO__REQUEST_MAGIC && (request->flags & by));
-    request->flags &= (uint16_t)~by;
-    if (by == RONDO__REQUEST_BY_CONN) request->conn = NULL;
-    if (by == RONDO__REQUEST_BY_APP) request->response = NULL;
-    if (request->flags & (RONDO__REQUEST_BY_CONN | RONDO__REQUEST_BY_APP)) return;
     if (request->flags & (RONDO__REQUEST_ALLOCATED | RONDO__REQUEST_ROUTED)) free_parts(request);
     request->magic = 0;
     if (http->spare_request_count >= RONDO__SPARE_REQUESTS) {

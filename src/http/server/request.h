@@ -16,6 +16,7 @@
 #include "http/router/state.h"
 #include "http/server/shared.h"
 #include "http/trailer_scan.h"
+#include "loop/assert.h"
 
 /* Room for heads, and behind them for the fields of the response, before memory is allocated. */
 #define RONDO__ARENA_BYTES 2048
@@ -100,8 +101,17 @@ struct rondo_http_request {
 
 /* NULL when out of memory. In use by the connection. */
 rondo_http_request *rondo__request_take(rondo__http *http, struct rondo__http_conn *conn);
+/* Nobody uses it any more. */
+void rondo__request_recycle(rondo_http_request *request);
 /* RONDO__REQUEST_BY_CONN or _BY_APP lets go. */
-void rondo__request_release(rondo_http_request *request, unsigned by);
+static inline void rondo__request_release(rondo_http_request *request, unsigned by) {
+    RONDO_ASSERT(request->magic == RONDO__REQUEST_MAGIC && (request->flags & by));
+    request->flags &= (uint16_t)~by;
+    if (by == RONDO__REQUEST_BY_CONN) request->conn = NULL;
+    if (by == RONDO__REQUEST_BY_APP) request->response = NULL;
+    if (!(request->flags & (RONDO__REQUEST_BY_CONN | RONDO__REQUEST_BY_APP)))
+        rondo__request_recycle(request);
+}
 
 /* Sees to it that the head may become len octets long, of at most `most`: false when out of memory. */
 bool rondo__request_grow(rondo_http_request *request, size_t len, size_t most);

@@ -33,19 +33,16 @@ static inline char *put(char *at, rondo_slice text) {
 }
 #define PUT(at, literal) put((at), rondo_slice_of(literal, sizeof(literal) - 1))
 
+/* Written where it belongs, from its end: how long it becomes is counted first. */
 static inline char *put_decimal(char *at, uint64_t number) {
-    char digits[20], *first = digits + sizeof digits;
-    do {
-        *--first = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    size_t len = (size_t)(digits + sizeof digits - first);
-    for (size_t i = 0; i < len; i++) at[i] = first[i];
+    size_t len = 1;
+    for (uint64_t left = number; left >= 10; left /= 10) len++;
+    for (size_t i = len; i-- > 0; number /= 10) at[i] = (char)('0' + number % 10);
     return at + len;
 }
 
 /* The status line, Date and Content-Type, of which ok_head holds the most part. */
-static inline char *put_first_lines(rondo__http *http, char *at, const answer_head *head) {
+RONDO__INLINE char *put_first_lines(rondo__http *http, char *at, const answer_head *head) {
     if (!http->date_fresh) rondo__http_refresh_date(http);
     size_t len = RONDO__DATE_LINE_LEN;
     if (head->typed) len += sizeof "Content-Type: \r\n" - 1 + http->type_len;
@@ -61,7 +58,7 @@ static inline char *put_first_lines(rondo__http *http, char *at, const answer_he
     return put(at, rondo_slice_of(http->ok_head + RONDO__OK_LINE_LEN, len));
 }
 
-static inline char *put_own_fields(rondo__http *http, char *at, const answer_head *head) {
+RONDO__INLINE char *put_own_fields(rondo__http *http, char *at, const answer_head *head) {
     at = put_first_lines(http, at, head);
     if (head->framing == RONDO__FRAMING_LENGTH) {
         at = PUT(at, "Content-Length: ");
@@ -86,7 +83,7 @@ static int send_long(rondo__http_conn *conn, const answer_head *head) {
 }
 
 /* Queues the head, and the body with it if that is small or else after it. As rondo_write(). */
-static inline int send_all(rondo__http_conn *conn, const answer_head *head, rondo_slice body) {
+RONDO__INLINE int send_all(rondo__http_conn *conn, const answer_head *head, rondo_slice body) {
     size_t want = HEAD_MOST + head->fields.len;
     bool body_too = want + body.len <= RESERVE_MOST;
     int result;
@@ -146,7 +143,7 @@ static inline rondo_slice connection_line(rondo__http_conn *conn,
 static inline bool has_no_body(int status) { return status == 204 || status == 304; }
 
 /* Sends the head, and the body with it. length -1: not known. */
-static inline int send_answer(rondo_http_response *response, rondo__http_conn *conn, int status,
+RONDO__INLINE int send_answer(rondo_http_response *response, rondo__http_conn *conn, int status,
                               bool typed, int64_t length, rondo_slice body) {
     const rondo_http_request *request = response->request;
     answer_head answer = {.status = status, .typed = typed};

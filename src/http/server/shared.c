@@ -43,6 +43,7 @@ rondo__http *rondo__http_of(rondo_loop *loop) {
     http = rondo__zalloc(sizeof *http);
     if (!http) return NULL;
     http->loop = loop;
+    rondo__parser_init(&http->fresh_parser);
     rondo__alarm_init(&http->date_alarm, date_is_over);
     rondo__loop_set_part(loop, RONDO__PART_HTTP, http);
     rondo__at_loop_free(loop, &http->at_free, free_shared);

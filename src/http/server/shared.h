@@ -9,6 +9,7 @@
 
 #include <rondo/http.h>
 
+#include "http/parser.h"
 #include "loop/alarm.h"
 #include "loop/wake.h"
 
@@ -28,6 +29,7 @@ typedef struct rondo__http {
     rondo_http_request *spare_requests;
     rondo_http_response *spare_responses;
     unsigned spare_request_count, spare_response_count;
+    rondo__parser fresh_parser; /* at the beginning of a request: copied, not made each time */
     rondo__alarm date_alarm;
     bool date_fresh; /* until the alarm says that the second is over */
     size_t type_len;

@@ -57,7 +57,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 # clone needs no step before them. Targets that compile nothing don't need it.
 
 CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
-NO_CONFIG := clean help fuzz deps deps-dev deps-bench format check-format lint check-headers uninstall
+NO_CONFIG := clean help fuzz deps deps-dev deps-bench deps-peers format check-format lint check-headers uninstall
 NEEDS_DEPS := run test bench bench-count bench-net bench-files bench-http test-asan test-tsan test-valgrind
 
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
@@ -154,6 +154,9 @@ $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(COMPILE) $(PART_FLAGS) -MMD -MP -c $< -o $@
+
+# It holds the files of peers.
+$(B)/obj/compare/peers.o: $(wildcard compare/peers/*)
 
 # Generated code of others: our warnings are not for it.
 $(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(B)/flags
@@ -252,7 +255,7 @@ $(B)/fuzz/%: $(B)/obj/fuzz/%.o $(STATIC_LIB)
 run: deps all ## Install what is missing, build, and serve share/welcome until Ctrl-C
 	@exec $(B)/rondo serve share/welcome
 
-.PHONY: deps deps-dev deps-bench
+.PHONY: deps deps-dev deps-bench deps-peers
 deps: ## Install what building and testing need, and only that
 	@tools/deps.sh build test
 
@@ -261,6 +264,9 @@ deps-dev: ## The same, and what the checks of CI need (clang, valgrind, ...)
 
 deps-bench: ## The same as deps, and what the benchmarks measure with and compare to
 	@tools/deps.sh build test bench
+
+deps-peers: ## Install the servers that rondo compare can compare with
+	@tools/deps.sh peers
 
 .PHONY: examples
 examples: $(EXAMPLES) ## Build examples/*.c

@@ -13,6 +13,7 @@ have() { command -v "$1"; }
 has_header() { echo "#include <$1>" | "${CC:-cc}" -E -; }
 has_fuzzer() { ls "$(clang -print-resource-dir)"/lib/*/libclang_rt.fuzzer*.a; }
 have_nginx() { have nginx || [ -x /usr/sbin/nginx ]; }
+have_apache() { have apache2 || [ -x /usr/sbin/apache2 ]; }
 has_llhttp() { pkg-config --exists libllhttp || [ -f /usr/share/llhttp/llhttp.c ]; }
 
 for group in "$@"; do
@@ -57,6 +58,17 @@ for group in "$@"; do
         need nodejs have node
         need golang-go have go
         need procps have pgrep
+        ;;
+    peers) # of compare: see compare/peers.def. apache2-bin has no service that would start.
+        need nodejs have node
+        need nginx-light have_nginx
+        need apache2-bin have_apache
+        need golang-go have go
+        need python3-gevent /usr/bin/python3 -c 'import gevent'
+        need ocaml-nox have ocamlopt
+        need ocaml-findlib have ocamlfind
+        need liblwt-ocaml-dev ocamlfind query lwt.unix
+        need erlang-base have erlc
         ;;
     lint)
         need cppcheck have cppcheck

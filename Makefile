@@ -58,7 +58,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 
 CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
 NO_CONFIG := clean help fuzz deps deps-dev deps-bench deps-peers format check-format lint check-headers uninstall
-NEEDS_DEPS := run test bench bench-count bench-net bench-files bench-http test-asan test-tsan test-valgrind
+NEEDS_DEPS := run test bench bench-count bench-mem bench-net bench-files bench-http test-asan test-tsan test-valgrind
 
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
   include $(CONFIG)
@@ -294,7 +294,7 @@ fuzz: deps-dev ## Feed random octets to what reads a network's (fuzz/); T=word, 
 	  $(patsubst fuzz/%.c,build/fuzz/fuzz/%,$(FUZZ_SRCS))
 fuzzes: $(FUZZES)
 
-.PHONY: bench bench-count bench-net bench-files bench-http benches
+.PHONY: bench bench-count bench-mem bench-net bench-files bench-http benches
 benches: all examples $(BENCHES) ## Build the benchmarks
 bench: deps-bench benches ## Build the benchmarks and run them
 	@BUILD='$(abspath $(B))' bench/run
@@ -303,6 +303,8 @@ bench: deps-bench benches ## Build the benchmarks and run them
 	@BUILD='$(abspath $(B))' bench/http
 bench-count: deps-bench benches ## Count what the hot paths cost, and compare with bench/expected.json (2 minutes)
 	@BUILD='$(abspath $(B))' bench/count --check
+bench-mem: deps-bench benches ## Memory of idle connections, and what a crowd of them costs the others (2 minutes)
+	@BUILD='$(abspath $(B))' bench/mem
 bench-net: deps-bench benches ## Only those of the network (5 minutes); bench/net --quick for a look
 	@BUILD='$(abspath $(B))' bench/net
 bench-files: deps-bench benches ## Only those of files and the pool (5 minutes); bench/files --quick for a look

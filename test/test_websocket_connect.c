@@ -51,8 +51,7 @@ static void turns_until(int fd) {
     FAIL("nothing comes");
 }
 
-/* Takes the connection and reads the request; the key that it has. */
-static int take_request(char *request, size_t size, char accept_key[RONDO__ACCEPT_SIZE]) {
+static int accept_one(void) {
     int fd;
     CHECK_INT(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
     for (int i = 0; (fd = accept(listener, NULL, NULL)) < 0; i++) {
@@ -60,6 +59,12 @@ static int take_request(char *request, size_t size, char accept_key[RONDO__ACCEP
         rondo_loop_run(loop, RONDO_RUN_NOWAIT);
         harness_sleep_ms(1);
     }
+    return fd;
+}
+
+/* Takes the connection and reads the request; the key that it has. */
+static int take_request(char *request, size_t size, char accept_key[RONDO__ACCEPT_SIZE]) {
+    int fd = accept_one();
     turns_until(fd);
     ssize_t len = recv(fd, request, size - 1, 0);
     CHECK(len > 0);
@@ -159,6 +164,157 @@ TEST(each_answer_that_does_not_fit_is_refused) {
         close(fd);
         teardown();
     }
+}
+
+/* ---- elsewhere ---- */
+
+static void run_out(void) {
+    while (socket_) {
+        run_turns(loop, 1);
+        harness_sleep_ms(1);
+    }
+}
+
+static void say(int fd, const char *text) {
+    CHECK_INT(send(fd, text, strlen(text), MSG_NOSIGNAL), (int)strlen(text));
+}
+
+/* A redirect is followed, to the same server on the same connection too, and each time with another
+ * key: the first one is known to whoever answered. */
+TEST(a_redirected_handshake_has_a_new_key) {
+    char request[2048], text[1024], keys[3][RONDO__ACCEPT_SIZE];
+    const rondo_http_field cookie = {rondo_slice_text("Cookie"), rondo_slice_text("a=b")};
+    setup();
+    options = (rondo_websocket_options){.fields = &cookie, .field_count = 1};
+    connect_it();
+    int fd = take_request(request, sizeof request, keys[0]);
+    say(fd, "HTTP/1.1 302 F\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n");
+    turns_until(fd);
+    ssize_t len = recv(fd, request, sizeof request - 1, 0);
+    CHECK(len > 0);
+    request[len] = '\0';
+    CHECK(strncmp(request, "GET /other HTTP/1.1\r\n", 21) == 0);
+    CHECK(strstr(request, "\r\nCookie: a=b\r\n"));
+    rondo__ws_key_accept(rondo_slice_of(strstr(request, "Sec-WebSocket-Key: ") + 19, 24), keys[1]);
+    CHECK(strcmp(keys[0], keys[1]) != 0);
+    /* To another origin, with the same path: what was for the first one's eyes stays behind. */
+    snprintf(text, sizeof text,
+             "HTTP/1.1 307 T\r\nLocation: http://127.0.0.2:%s\r\nContent-Length: 0\r\n\r\n",
+             strrchr(url, ':') + 1);
+    close(listener); /* of 127.0.0.1 */
+    struct sockaddr_in there = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002)};
+    there.sin_port = htons((uint16_t)atoi(strrchr(url, ':') + 1));
+    int on = 1;
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+    CHECK(bind(listener, (struct sockaddr *)&there, sizeof there) == 0 && listen(listener, 5) == 0);
+    say(fd, text);
+    int second = take_request(request, sizeof request, keys[2]);
+    CHECK(strcmp(keys[1], keys[2]) != 0 && strcmp(keys[0], keys[2]) != 0);
+    CHECK(!strstr(request, "Cookie"));
+    int written = snprintf(text, sizeof text, OK "\r\n\x81\x02hi", keys[2]);
+    CHECK_INT(send(second, text, (size_t)written, 0), written);
+    turns_until(-1);
+    run_turns(loop, 3);
+    CHECK_TRACE("open text:hi");
+    close(second);
+    run_out();
+    trace_size = 0, trace[0] = '\0';
+    close(fd);
+    teardown();
+}
+
+TEST(a_redirect_that_leads_nowhere_refuses_the_handshake) {
+    static const char *const locations[] = {"ws://127.0.0.1/", "ftp://a/", ""};
+    for (size_t i = 0; i < sizeof locations / sizeof locations[0]; i++) {
+        char text[256];
+        setup();
+        connect_it();
+        snprintf(text, sizeof text,
+                 "HTTP/1.1 302 F\r\nLocation: %s\r\nContent-Length: 0\r\nX: %%s\r\n\r\n",
+                 locations[i]);
+        if (i == 2) strcpy(text, "HTTP/1.1 302 F\r\nContent-Length: 0\r\nX: %s\r\n\r\n");
+        int fd = answer(text);
+        for (int turn = 0; turn < 5000 && rondo_websocket_status(socket_) == 0; turn++) {
+            run_turns(loop, 1);
+            harness_sleep_ms(1);
+            if (!socket_) break;
+        }
+        run_out();
+        CHECK_TRACE("EPROTO end:1006 close");
+        close(fd);
+        teardown();
+    }
+}
+
+/* The key must not be known from the connection that was stale, either. */
+TEST(a_stale_connection_costs_a_handshake_nothing_but_a_key) {
+    char request[2048], first[RONDO__ACCEPT_SIZE], second[RONDO__ACCEPT_SIZE], text[1024];
+    setup();
+    snprintf(text, sizeof text, "http%s", url + 2);
+    CHECK(rondo_http_get(client, text, NULL, NULL) != NULL);
+    int fd = accept_one();
+    turns_until(fd);
+    CHECK(recv(fd, request, sizeof request, 0) > 0);
+    say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    rondo_http_client_figures figures = {0};
+    while (figures.idle == 0) {
+        run_turns(loop, 1);
+        rondo_http_client_get_figures(client, &figures);
+    }
+    connect_it();
+    turns_until(fd);
+    ssize_t len = recv(fd, request, sizeof request - 1, 0);
+    CHECK(len > 0);
+    request[len] = '\0';
+    rondo__ws_key_accept(rondo_slice_of(strstr(request, "Sec-WebSocket-Key: ") + 19, 24), first);
+    close(fd);
+    fd = take_request(request, sizeof request, second);
+    CHECK(strcmp(first, second) != 0);
+    int written = snprintf(text, sizeof text, OK "\r\n", second);
+    CHECK_INT(send(fd, text, (size_t)written, 0), written);
+    turns_until(-1);
+    CHECK_TRACE("open");
+    close(fd);
+    run_out();
+    trace_size = 0, trace[0] = '\0';
+    teardown();
+}
+
+/* Through a proxy the handshake goes inside a tunnel (RFC 6455 section 4.1). */
+TEST(a_proxy_is_asked_for_a_tunnel) {
+    char request[2048], key[RONDO__ACCEPT_SIZE], text[1024], proxy[64];
+    setup();
+    snprintf(proxy, sizeof proxy, "http://%.*s", (int)(strcspn(url + 5, "/")), url + 5);
+    CHECK_INT(rondo_http_client_set_proxy(client, proxy), 0);
+    strcpy(url, "ws://one.test/chat");
+    connect_it();
+    int fd = accept_one();
+    turns_until(fd);
+    ssize_t len = recv(fd, request, sizeof request - 1, 0);
+    request[len > 0 ? len : 0] = '\0';
+    CHECK_STR(request, "CONNECT one.test:80 HTTP/1.1\r\nHost: one.test:80\r\n\r\n");
+    say(fd, "HTTP/1.1 200 Go on\r\n\r\n");
+    turns_until(fd);
+    len = recv(fd, request, sizeof request - 1, 0);
+    request[len > 0 ? len : 0] = '\0';
+    CHECK(strncmp(request, "GET /chat HTTP/1.1\r\nHost: one.test\r\n", 36) == 0);
+    rondo__ws_key_accept(rondo_slice_of(strstr(request, "Sec-WebSocket-Key: ") + 19, 24), key);
+    int written = snprintf(text, sizeof text, OK "\r\n\x81\x02hi", key);
+    CHECK_INT(send(fd, text, (size_t)written, 0), written);
+    turns_until(-1);
+    run_turns(loop, 3);
+    CHECK_TRACE("open text:hi");
+    close(fd);
+    run_out();
+    trace_size = 0, trace[0] = '\0';
+    connect_it();
+    fd = accept_one();
+    say(fd, "HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n");
+    run_out();
+    CHECK_TRACE("EPERM end:1006 close");
+    close(fd);
+    teardown();
 }
 
 TEST(what_can_not_be_connected_to_is_told) {

@@ -211,6 +211,87 @@ TEST(a_bomb_in_pieces_goes_as_slowly_as_its_receiver) {
     end_loop(loop);
 }
 
+/* ---- all of it ---- */
+
+static char *original;
+static size_t original_len, told_len;
+static bool told_last;
+
+static void compare(rondo_slice data) {
+    CHECK(data.len <= original_len - told_len);
+    if (data.len > 0) CHECK_MEM(data.data, original + told_len, data.len);
+    told_len += data.len;
+}
+static void compare_message(rondo_websocket *socket, rondo_websocket_type type, rondo_slice data,
+                            void *arg) {
+    compare(data);
+    told_last = true;
+}
+static void compare_piece(rondo_websocket *socket, rondo_websocket_type type, rondo_slice data,
+                          bool last, void *arg) {
+    CHECK(!told_last);
+    compare(data);
+    told_last = last;
+}
+
+/* The original in one message, its last block called so or not, in frames of so many octets. */
+static void put_original(octets *to, int kind, size_t frame) {
+    static const int levels[] = {0, 1, 9};
+    bool final = kind % 2 == 1;
+    z_stream z = {0};
+    char *packed = malloc(original_len + 1000);
+    CHECK_INT(deflateInit2(&z, levels[kind / 2], Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_in = (Bytef *)original, z.avail_in = (uInt)original_len;
+    z.next_out = (Bytef *)packed, z.avail_out = (uInt)original_len + 1000;
+    CHECK(deflate(&z, final ? Z_FINISH : Z_SYNC_FLUSH) >= 0);
+    size_t len = z.total_out - (final ? 0 : 4);
+    if (final) packed[len++] = '\0'; /* RFC 7692 section 7.2.3.4 */
+    for (size_t at = 0; at < len; at += frame) {
+        size_t part = len - at < frame ? len - at : frame;
+        put_frame(to, (at == 0 ? 0x42u : 0) | (at + part == len ? 0x80u : 0), packed + at, part,
+                  true);
+    }
+    deflateEnd(&z);
+    free(packed);
+}
+
+/* Where the room for what is inflated ends exactly with a message, or with a match in it, or just
+ * before or behind, nothing is lost and nothing comes twice. */
+TEST(every_length_comes_out_whole) {
+    static const size_t around[] = {4096, 8192, 16384, 32768};
+    original = malloc(40000);
+    for (int sort = 0; sort < 3; sort++) {
+        for (size_t i = 0; i < 40000; i++) /* long matches, short ones, few */
+            original[i] = (char)(sort == 0 ? 0 : sort == 1 ? (i * i >> 9) & 3 : (i * i * i) >> 7);
+        for (int kind = 0; kind < 6; kind++)
+            for (int n = 0; n < 28; n++) {
+                ws_peer peer;
+                octets data = {0};
+                bool in_pieces = n % 2 == 1;
+                loop = new_virtual_loop();
+                rondo_websocket *socket = ws_open_with(loop, SERVER, &peer, NULL, &fresh);
+                if (in_pieces)
+                    CHECK_INT(rondo_websocket_on_piece(socket, compare_piece, NULL), 0);
+                else
+                    CHECK_INT(rondo_websocket_on_message(socket, compare_message, NULL), 0);
+                original_len = around[n % 4] + (size_t)(n / 4) - 3;
+                told_len = 0;
+                told_last = false;
+                put_original(&data, kind, n % 3 == 0 ? 1000 : SIZE_MAX / 2);
+                ws_send_octets(loop, &peer, &data, SIZE_MAX);
+                for (int i = 0; i < 50 && !told_last; i++) run_turns(loop, 1);
+                CHECK(told_last);
+                CHECK_INT(told_len, original_len);
+                free(data.data);
+                ws_peer_close(&peer);
+                rondo_close(socket);
+                run_turns(loop, 3);
+                end_loop(loop);
+            }
+    }
+    free(original);
+}
+
 /* ---- what goes out ---- */
 
 typedef struct unpacker {

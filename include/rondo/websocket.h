@@ -127,9 +127,12 @@ RONDO_API int rondo_websocket_end_all(rondo_loop *loop, uint16_t code, const cha
 
 /* ---- client ---- */
 
-/* Connects to "ws://host[:port]/path?query", or wss, by way of the HTTP client: its proxy, TLS and
- * redirects. `open` or `error` follows, never inside the call. 0, RONDO_EINVAL (the URL, protocols,
- * fields), RONDO_ENOMEM, RONDO_ECLOSED, RONDO_ENOSYS. */
+/* Connects to "ws://host[:port]/path?query", or wss, by way of the HTTP client: its TLS, its proxies, in a
+ * tunnel also for ws (RFC 6455 section 4.1), and its redirects: up to the client's limit one to http,
+ * https or a reference is followed, with a new key, but not from wss to ws, and without Authorization
+ * and Cookie to another origin; any other refuses the handshake. `open` or `error` follows, never
+ * inside the call. 0, RONDO_EINVAL (the URL, protocols, fields), RONDO_ENOMEM, RONDO_ECLOSED,
+ * RONDO_ENOSYS. */
 #define rondo_websocket_connect(client, url, options, ret_socket) \
     rondo_websocket_connect_at((client), (url), (options), (ret_socket), RONDO_HERE)
 RONDO_API int rondo_websocket_connect_at(rondo_http_client *client, const char *url,

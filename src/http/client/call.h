@@ -58,8 +58,9 @@ struct rondo_http_call {
     int error;     /* to be told */
     unsigned redirects, redirects_most;
     /* ---- the request ---- */
-    /* Before each time that it is sent: for fields that must not be sent twice. With response_arg. */
-    void (*renew)(rondo_http_call *call, void *arg);
+    /* Before each time that it is sent, for fields that must not be sent twice: 0 or an error. With
+     * response_arg. */
+    int (*renew)(rondo_http_call *call, void *arg);
     char *method;
     rondo__url url;
     char *target, *unix_path;

@@ -144,10 +144,10 @@ void rondo__call_start(rondo_http_call *call) {
     call->state = RONDO__CALL_SENT;
     conn->requests++;
     conn->sent = rondo__stream_sent(conn->stream);
-    if (call->renew) call->renew(call, call->response_arg);
     rondo__call_arm(call, UINT64_MAX);
-    int result =
-        compose(call, &head) ? rondo_write(conn->stream, rondo__bytes_slice(&head)) : RONDO_ENOMEM;
+    int result = call->renew ? call->renew(call, call->response_arg) : 0;
+    if (result == 0) result = compose(call, &head) ? 0 : RONDO_ENOMEM;
+    if (result == 0) result = rondo_write(conn->stream, rondo__bytes_slice(&head));
     rondo__bytes_free(&head);
     if (!queued(call, result)) return;
     if ((call->flags & RONDO__CALL_EXPECTS) && has_body(call)) {

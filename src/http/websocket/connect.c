@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A client's handshake (RFC 6455 section 4.1), as a call of the HTTP client: names, TLS, proxies and
- * redirects are its business. The call is the socket's until it has given its connection up or has
+ * redirects are its business. The key is another one for each connection on which it is made. The call is the socket's until it has given its connection up or has
  * failed; whichever of the two closes first lets go of the other.
  */
 #include <rondo/error.h>
@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "http/chars.h"
+#include "http/client/call.h"
+#include "http/fields.h"
 #include "http/websocket/key.h"
 #include "http/websocket/socket.h"
 #include "loop/memory.h"
@@ -17,6 +19,7 @@
 struct rondo__ws_call {
     rondo_http_call *call;
     char *protocols; /* as they were offered; NULL: none */
+    bool fresh;      /* the key was not sent yet */
     char key[RONDO__KEY_SIZE];
 };
 
@@ -145,6 +148,30 @@ static char *http_url(const char *url, int *ret_error) {
     return text;
 }
 
+static int make_key(rondo_websocket *socket) {
+    uint8_t random[16];
+    int status = rondo__ws_random(socket->ws, random, sizeof random);
+    if (status == 0) rondo__ws_key_make(random, socket->call->key);
+    return status;
+}
+
+/* "The nonce MUST be selected randomly for each connection" (section 4.1): also where a redirect leads, and
+ * when the first connection was stale. */
+static int renew_key(rondo_http_call *call, void *arg) {
+    rondo_websocket *socket = arg;
+    struct rondo__ws_call *own = socket->call;
+    if (!own->fresh) {
+        int status = make_key(socket);
+        if (status < 0) return status;
+        rondo_slice old =
+            rondo__fields_find(rondo__bytes_slice(&call->fields), "sec-websocket-key");
+        RONDO_ASSERT(old.len == strlen(own->key));
+        memcpy(call->fields.data + (old.data - call->fields.data), own->key, old.len);
+    }
+    own->fresh = false;
+    return 0;
+}
+
 static int add_fields(rondo_http_call *call, const struct rondo__ws_call *own,
                       const rondo_websocket_options *options, const char *offer) {
     int status = rondo_http_call_header(call, "Upgrade", "websocket");
@@ -171,10 +198,8 @@ static int add_fields(rondo_http_call *call, const struct rondo__ws_call *own,
 static int make_call(rondo_websocket *socket, rondo_http_client *client, const char *url,
                      const rondo_websocket_options *options, const char *site) {
     struct rondo__ws_call *own = socket->call;
-    uint8_t random[16];
-    int status = rondo__ws_random(socket->ws, random, sizeof random);
+    int status = make_key(socket);
     if (status < 0) return status;
-    rondo__ws_key_make(random, own->key);
     if (options && options->protocols && !(own->protocols = rondo__strdup(options->protocols)))
         return RONDO_ENOMEM;
     char *text = http_url(url, &status);
@@ -182,6 +207,8 @@ static int make_call(rondo_websocket *socket, rondo_http_client *client, const c
     own->call = rondo_http_call_new_at(client, "GET", text, site);
     rondo__free(text);
     if (!own->call) return RONDO_ENOMEM;
+    own->fresh = true;
+    own->call->renew = renew_key;
     const char *offer = rondo__ws_deflate_offer(socket->settings->compression);
     status = add_fields(own->call, own, options, offer);
     if (status < 0) return status;

@@ -223,7 +223,6 @@ static void take_deflated(rondo_websocket *socket) {
         return;
     }
     rondo_slice octets = rondo_slice_of(room.data, (size_t)made);
-    inbound->more = octets.len == room.len;
     if (!is_text_good(socket, octets)) return;
     if (inbound->in_pieces) {
         if (octets.len > 0) tell_piece(socket, inbound->type, octets, false);
@@ -280,9 +279,7 @@ static void take_control(rondo_websocket *socket) {
 /* Whether something of the frame can be done without more octets. */
 static bool is_busy(const rondo_websocket *socket) {
     const rondo__ws_reader *reader = socket->reader;
-    const rondo__ws_inbound *inbound = socket->inbound;
-    if (!reader->open) return false;
-    return reader->payload.len > 0 || reader->left == 0 || (inbound && inbound->more);
+    return reader->open && (reader->payload.len > 0 || reader->left == 0);
 }
 
 /* False: nothing can be done until more octets come. */
@@ -299,7 +296,7 @@ static bool step(rondo_websocket *socket) {
         take_control(socket);
     else if (!inbound)
         take_whole(socket);
-    else if (inbound->inflater && (reader->payload.len > 0 || inbound->more))
+    else if (inbound->inflater && reader->payload.len > 0)
         take_deflated(socket);
     else if (reader->payload.len > 0)
         take_plain(socket);

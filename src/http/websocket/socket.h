@@ -65,7 +65,6 @@ typedef struct rondo__ws_inbound {
     uint32_t frames;
     uint8_t type;
     bool in_pieces;
-    bool more;   /* the inflater may have more to give */
     bool tailed; /* it has got the end of the message */
     rondo__utf8 utf8;
 } rondo__ws_inbound;

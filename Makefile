@@ -74,7 +74,7 @@ ALL_CPPFLAGS = $(CPPFLAGS) $(EV_CFLAGS) $(LLHTTP_CFLAGS) $(OPENSSL_CFLAGS) $(CAR
 ALL_LDFLAGS = $(CFLAGS) $(VARIANT_FLAGS) -pthread $(LDFLAGS)
 # As needed: a program that uses no TLS and links librondo.a does not load OpenSSL.
 LIBS = $(EV_LIBS) $(LLHTTP_LIBS) -Wl,--as-needed $(OPENSSL_LIBS) $(CARES_LIBS) $(ZLIB_LIBS) $(WSLAY_LIBS) \
-       -lpthread
+       -lpthread -lm
 
 # --- What there is to build ------------------------------------------------------------------------
 

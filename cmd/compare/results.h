@@ -42,7 +42,10 @@ typedef struct point {
     double seconds;
     /* What came of it */
     uint64_t done, errors, refused,
-        late;    /* late: asked for but not answered when the point was over */
+        late; /* late: asked for but not answered when the point was over; in an open loop the latencies
+                    below have them too, with the time that they had waited by then */
+    uint64_t resets, timeouts,
+        wrong;   /* errors, by kind: broken connections; too slow to open; wrong answers */
     double rate; /* answers/s */
     double p50, p75, p90, p99, p999, max; /* from the time at which the request was to be sent */
     /* The server: all its processes and threads */
@@ -63,6 +66,7 @@ typedef struct machine {
     unsigned cores;
     uint64_t memory; /* bytes */
     unsigned server_core, load_core;
+    unsigned server_cores; /* how many, from server_core on; the same for all servers */
     uint64_t fd_limit, thread_limit;
     double busy_before; /* 0 to 1: what the machine did before the run */
 } machine;

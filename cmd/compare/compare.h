@@ -2,7 +2,8 @@
  *
  * `rondo compare`: what its parts share.
  *
- *   compare.c      begins and ends: the command, its lists, what is compared
+ *   compare.c      begins and ends: the command
+ *   subjects.c     who is compared in what
  *   options.c      the command line, and the help
  *   workloads.c    what is sent
  *   plan.c         which load on which server when
@@ -38,7 +39,7 @@ typedef struct compare_options {
     double duration;                            /* seconds of each load; 0: not given */
     unsigned connections, rounds, server_cores; /* 0: not given */
     const char *serve;                          /* be this model's server, and nothing else */
-    const char *files;
+    const char *files, *dir;                    /* of its files; for what it makes */
     unsigned workers;
     uint16_t port;
 } compare_options;
@@ -46,20 +47,43 @@ typedef struct compare_options {
 /* EXIT_OK, or it has complained and EXIT_USAGE. */
 int compare_parse(int argc, char **argv, compare_options *ret);
 
+/* ---- subjects.c ---- */
+
+struct run;
+int subjects_list(void);
+/* Whether all that is named exists; complains if not. */
+bool subjects_known(const compare_options *options);
+/* Fills results.subjects and .workloads, and the plan. */
+bool subjects_choose(struct run *self);
+/* Once the directories are there. */
+void subjects_prepare(struct run *self);
+void subjects_free(struct run *self);
+/* --serve: becomes a server. */
+int subjects_serve(const compare_options *options);
+
 /* ---- run.c ---- */
+
+/* How a subject is started. */
+typedef struct starter {
+    const struct peer *peer; /* NULL: a model, or */
+    char *command;           /* a server of the user's own, for sh(1) */
+    char *why_not;           /* it could not be prepared */
+    char *memory;            /* that is its own */
+} starter;
 
 typedef struct run {
     const compare_options *options;
     results results;
-    char **commands; /* for each subject: of a server of the user's own, for sh(1); NULL: a model */
+    starter *starters; /* for each subject */
     plan plan;
     size_t step;    /* of the plan */
     char what[128]; /* is being done */
     progress progress;
-    int signals;    /* signalfd(2): SIGINT, SIGTERM, SIGHUP */
-    int signum;     /* that asked for the end; 0: none */
-    char files[64]; /* the directory of the file workload's files */
-    char exe[4096]; /* this program */
+    int signals; /* signalfd(2): SIGINT, SIGTERM, SIGHUP */
+    int signum;  /* that asked for the end; 0: none */
+    char dir[64], files[80],
+        scratch[80]; /* of the run's own; in it: of the file workload; of peers */
+    char exe[4096];  /* this program */
     server server;
     bool up;      /* the server */
     bool stained; /* the server has not done all it was asked for: the next load gets a new one */

@@ -73,6 +73,7 @@ static const option options[] = {
     /* What it calls itself with, to be a server. */
     OPTION("--serve", TEXT, serve, 0, 0),
     OPTION("--files", TEXT, files, 0, 0),
+    OPTION("--dir", TEXT, dir, 0, 0),
     OPTION("--workers", NUMBER, workers, 0, 100000),
 };
 
@@ -153,7 +154,7 @@ static int parse_one(int argc, char **argv, int *at, compare_options *ret) {
 }
 
 int compare_parse(int argc, char **argv, compare_options *ret) {
-    *ret = (compare_options){.out = ".", .rate = -1};
+    *ret = (compare_options){.out = ".", .dir = ".", .rate = -1};
     for (int i = 1; i < argc; i++)
         if (parse_one(argc, argv, &i, ret) != EXIT_OK) return EXIT_USAGE;
     return EXIT_OK;

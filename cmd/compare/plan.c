@@ -9,6 +9,7 @@
  */
 #include "workloads.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -16,7 +17,8 @@
 #define START_S 0.25
 #define OPEN_S 0.12
 #define OPEN_EACH_S 0.0002
-#define SECONDS_LEAST 0.25
+#define SECONDS_LEAST 0.3
+#define ROUNDS_MOST 3
 #define SECONDS_MOST 30.0
 
 double plan_round_rate(double rate) {
@@ -102,35 +104,49 @@ static void deal_out(plan *self, const plan_wish *wish) {
     }
 }
 
-bool plan_make(const plan_wish *wish, plan *ret) {
-    *ret = (plan){.shots = NULL};
-    bool more = true;
-    for (unsigned round = 0; more; round++) {
-        more = false;
-        for (size_t w = 0; workload_rows[w].about.name; w++) {
-            const workload_row *row = &workload_rows[w];
-            extent size = wish->quick ? row->quick : row->full;
-            if (!wish->workloads[w]) continue;
-            /* Asked for by name, though --quick leaves it out: then as a whole, once. */
-            if (size.rounds == 0) {
-                size = row->full;
-                size.rounds = 1;
-            }
-            if (wish->rounds) size.rounds = wish->rounds;
-            if (round + 1 < size.rounds) more = true;
-            if (round >= size.rounds) continue;
-            if (round >= ret->rounds) ret->rounds = round + 1;
-            for (size_t i = 0; i < wish->subjects; i++) {
-                planned one = {
-                    .subject = (i + round) % wish->subjects, .workload = w, .round = round};
-                if (!add_session(ret, wish, row, &size, one)) {
-                    plan_free(ret);
-                    return false;
-                }
-            }
+/* Where it is asked for by name, a workload that --quick leaves out is measured as a whole, once. */
+static extent extent_of(const plan_wish *wish, const workload_row *row, unsigned most) {
+    extent size = wish->quick ? row->quick : row->full;
+    if (size.rounds == 0) {
+        size = row->full;
+        size.rounds = 1;
+    }
+    if (size.rounds > most) size.rounds = most;
+    if (wish->rounds) size.rounds = wish->rounds;
+    return size;
+}
+
+static bool add_round(plan *self, const plan_wish *wish, unsigned round, unsigned most) {
+    for (size_t w = 0; workload_rows[w].about.name; w++) {
+        extent size = extent_of(wish, &workload_rows[w], most);
+        if (!wish->workloads[w] || round >= size.rounds) continue;
+        for (size_t i = 0; i < wish->subjects; i++) {
+            planned one = {.subject = (i + round) % wish->subjects, .workload = w, .round = round};
+            if (wish->skip && wish->skip[w * wish->subjects + one.subject]) continue;
+            if (round > 0 && wish->once && wish->once[one.subject]) continue;
+            if (!add_session(self, wish, &workload_rows[w], &size, one)) return false;
+            self->rounds = round + 1;
         }
     }
-    deal_out(ret, wish);
+    return true;
+}
+
+/* Fewer rounds, rather than loads that are too short to say anything. */
+bool plan_make(const plan_wish *wish, plan *ret) {
+    for (unsigned most = ROUNDS_MOST; most > 0; most--) {
+        *ret = (plan){.shots = NULL};
+        for (unsigned round = 0, before = UINT_MAX; ret->rounds != before; round++) {
+            before = ret->rounds;
+            if (add_round(ret, wish, round, most)) continue;
+            plan_free(ret);
+            return false;
+        }
+        deal_out(ret, wish);
+        if (wish->rounds || wish->duration_s > 0 || ret->seconds <= wish->budget_s * 1.02 ||
+            most == 1)
+            break;
+        plan_free(ret);
+    }
     return true;
 }
 

@@ -5,6 +5,8 @@
  */
 #include "compare.h"
 
+#include "compare/peers.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -64,7 +66,9 @@ static bool start_once(run *self, size_t who) {
                      (char[]){"--files"},
                      self->files,
                      NULL};
-    char *own[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, self->commands[who], NULL};
+    char *own[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, self->starters[who].command, NULL};
+    char **argv = own[2] ? own : model;
+    peer_command command;
     core_set cores = {.first = self->results.machine.server_core,
                       .count = self->results.machine.server_cores,
                       .pinned = self->results.machine.cores > 1};
@@ -74,7 +78,12 @@ static bool start_once(run *self, size_t who) {
     setenv("PORT", port, 1);
     setenv("WORKERS", workers, 1);
     setenv("FILES", self->files, 1);
-    return server_begin(&self->server, own[2] ? own : model, &cores) &&
+    if (self->starters[who].peer) {
+        peer_get_command(self->starters[who].peer, self->port, self->options->workers, self->files,
+                         self->scratch, &command);
+        argv = command.argv;
+    }
+    return server_begin(&self->server, argv, &cores) &&
            server_wait(&self->server, self->port, START_MS);
 }
 
@@ -87,6 +96,7 @@ static void stop(run *self) {
 static const char *start(run *self, size_t who) {
     usage fresh;
     stop(self);
+    if (self->starters[who].why_not) return self->starters[who].why_not;
     for (int tries = 0; tries < START_TRIES && !self->up; tries++) {
         stop(self);
         self->up = start_once(self, who);

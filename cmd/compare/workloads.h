@@ -64,6 +64,9 @@ typedef struct plan {
 typedef struct plan_wish {
     size_t subjects;
     const bool *workloads; /* for each of workload_rows whether it is wanted */
+    const bool *once;      /* for each subject whether the first round will do; NULL: none */
+    const bool
+        *skip; /* for each workload, and in it each subject: it can't do that; NULL: all can */
     bool quick;
     double budget_s;
     double rate;          /* >= 0: this one only (0: closed loop only); < 0: not said */

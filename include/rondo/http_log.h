@@ -12,9 +12,9 @@
  * cursor: control characters, quotes, backslashes and what is not ASCII are escaped, and what is long
  * is cut ("..."): targets after 2048 octets, the others after 512.
  *
- * A line is written when the answer has been ended and was handed to the kernel or, what did not fit
- * there, to the connection's queue; its times are those of the end. 499 is the status of an answer to
- * a client that had gone before.
+ * A line is written when the last octet of an answer was handed to the kernel, or when the connection has
+ * broken off before: its time is that, and its octets those that left. 499 is the status of an
+ * answer to a client that had gone before anything was sent.
  */
 #ifndef RONDO_HTTP_LOG_H
 #define RONDO_HTTP_LOG_H

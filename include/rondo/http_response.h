@@ -66,8 +66,9 @@ RONDO_API int rondo_http_response_end(rondo_http_response *response);
 RONDO_API int rondo_http_response_upgrade(rondo_http_response *response, int status,
                                           rondo_stream **ret_stream);
 
-/* The status that was sent, 0 before; and octets of body that were sent. Both may be asked until
- * the response's `close` event (rondo_on_close()) has returned, which makes an access log. */
+/* The status that was sent, 0 before; and octets of body that were queued to be sent (in
+ * rondo_http_server_on_response(): that have left). Both may be asked until the response's `close` event
+ * (rondo_on_close()) has returned. */
 RONDO_API int rondo_http_response_status(const rondo_http_response *response);
 RONDO_API uint64_t rondo_http_response_bytes(const rondo_http_response *response);
 

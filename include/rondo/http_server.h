@@ -84,11 +84,14 @@ RONDO_API int rondo_http_server_on_request(rondo_http_server *server, rondo_http
                                            void *arg);
 
 /* An answer is over: it was ended by the application or given by the server itself (400, 408, 503 ...),
- * whole or broken off. Called once for each request, in the closing phase, before the response's `close`;
- * the request may be read, method and target being empty where they never came, and
+ * and its last octet has been taken by the kernel or, since the connection broke off, never will be.
+ * Called once for each request, mostly in the closing phase, always before the response's `close`, which
+ * waits for that too; the request may be read, method and target being empty where they never came, and
  * rondo_http_response_status() and _bytes() tell what was sent: 0 when the client went before. For access
  * logs and figures. NULL for none; setting it again replaces it. Requests that are answered while it is
- * NULL, or after the server has begun to close, are not told. */
+ * NULL, or after the server has begun to close, are not told; at the deadline of
+ * rondo_http_server_drain() all are. Behind 16 answers of one connection that wait for a slow client, further
+ * ones are told at once. */
 RONDO_API int rondo_http_server_on_response(rondo_http_server *server, rondo_http_request_cb cb,
                                             void *arg);
 

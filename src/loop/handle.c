@@ -36,14 +36,12 @@ _Noreturn void rondo__handle_misused(const rondo_handle *handle, const rondo__ki
 
 /* ---- birth ---- */
 
-static void close_task(rondo_loop *loop, rondo__task *task);
-
 void rondo__handle_init(rondo_handle *handle, rondo_loop *loop, const rondo__kind *kind,
                         const char *site) {
     if (!loop->front.running) rondo__loop_refresh_now(loop); /* it may be from long ago */
     /* One by one: clearing them first would cost as much again, for every HTTP request. */
     rondo__list_push_back(&loop->handles, &handle->link);
-    rondo__task_init(&handle->task, close_task);
+    rondo__task_init(&handle->task, rondo__close_task);
     handle->site = site;
     handle->name = NULL;
     handle->data = NULL;
@@ -152,7 +150,7 @@ static void bury(rondo_handle *handle) {
 }
 
 /* The closing phase, for one handle. */
-static void close_task(rondo_loop *loop, rondo__task *task) {
+void rondo__close_task(rondo_loop *loop, rondo__task *task) {
     rondo_handle *handle = RONDO__OF(task, rondo_handle, task);
     const rondo__kind *kind = handle->kind;
     if (kind->finish) kind->finish(handle);
@@ -171,6 +169,12 @@ static void close_task(rondo_loop *loop, rondo__task *task) {
     } else {
         bury(handle);
     }
+}
+
+void rondo__handle_close_late(rondo_handle *handle) {
+    RONDO_ASSERT(rondo__handle_closing(handle) && !rondo__list_linked(&handle->task.link));
+    handle->task.run = rondo__close_task;
+    rondo__list_push_back(&handle->loop->closing, &handle->task.link);
 }
 
 static void close_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,

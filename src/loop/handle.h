@@ -102,6 +102,10 @@ void rondo__handle_discard(rondo_handle *handle);
 
 /* rondo_close() without `stop`, by its kind, of one that is idle and has nothing left to stop. */
 void rondo__handle_close_idle(rondo_handle *handle);
+/* What the closing phase does with a handle. A kind that has to put that off gives handle->task another
+ * function meanwhile; either that calls this one, or somebody says when it is time. */
+void rondo__close_task(rondo_loop *loop, rondo__task *task);
+void rondo__handle_close_late(rondo_handle *handle);
 
 /* Active or not: counted into the loop's reasons to live. Idempotent. */
 void rondo__handle_activate(rondo_handle *handle);

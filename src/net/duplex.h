@@ -112,6 +112,7 @@ typedef struct rondo__stream_extra {
     rondo__terminal *terminal;
     rondo__unread *unread;    /* with RONDO__UNREAD, else NULL */
     rondo_address *told_peer; /* by a proxy, or NULL: see proxied.c */
+    void *note;               /* the consumer's */
     rondo__slot on[RONDO__STREAM_ALL_EVENTS - RONDO__STREAM_EVENTS];
 } rondo__stream_extra;
 

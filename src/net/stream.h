@@ -65,6 +65,11 @@ uint64_t rondo__stream_sent(const rondo_stream *stream);
 /* Whether the peer has said anything that was not read yet, without reading it: 1, 0 at its end,
  * RONDO_EAGAIN, or the error that the connection has. */
 int rondo__stream_peek(rondo_stream *stream);
+/* A pointer of the consumer's beside the stream, for what few connections have, NULL at first; only the
+ * first call allocates. NULL when out of memory. */
+void **rondo__stream_note(rondo_stream *stream);
+/* Has `drain` told once the queue is empty, as if a write had returned 0: false when that is due anyway. */
+bool rondo__stream_want_drain(rondo_stream *stream);
 
 /* A new stream on a connected socket that the caller has made non-blocking; accepted ones count
  * their unheard errors instead of calling the uncaught handler. room: 0, or the bytes of state that

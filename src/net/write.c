@@ -15,6 +15,16 @@
 size_t rondo__stream_queued(const rondo_stream *stream) { return rondo__queued(stream); }
 uint64_t rondo__stream_sent(const rondo_stream *stream) { return stream->bytes_out; }
 
+void **rondo__stream_note(rondo_stream *stream) {
+    return rondo__stream_need_extra(stream) < 0 ? NULL : &stream->extra->note;
+}
+
+bool rondo__stream_want_drain(rondo_stream *stream) {
+    bool is_due = (stream->flags & RONDO__NEED_DRAIN) != 0;
+    stream->flags |= RONDO__NEED_DRAIN;
+    return !is_due;
+}
+
 bool rondo__stream_writes_later(const rondo_stream *stream) {
     const rondo__transport *transport = rondo__transport_of(stream);
     return transport && transport->later;

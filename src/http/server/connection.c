@@ -351,8 +351,10 @@ static void on_finish(rondo_stream *stream) {
 
 static void on_drain(rondo_stream *stream) {
     rondo__http_conn *conn = conn_of(stream);
-    conn->flags &= (uint16_t)~RONDO__CONN_FULL;
-    if (rondo__conn_alive(conn) && conn->request && conn->request->response)
+    bool only_asked = (conn->flags & (RONDO__CONN_ASKED | RONDO__CONN_FULL)) == RONDO__CONN_ASKED;
+    conn->flags &= (uint16_t) ~(RONDO__CONN_FULL | RONDO__CONN_ASKED);
+    if (conn->flags & RONDO__CONN_LEAVING) rondo__leaving_go_on(conn);
+    if (!only_asked && rondo__conn_alive(conn) && conn->request && conn->request->response)
         rondo__response_drained(conn->request->response);
     if (conn->state == RONDO__CONN_IDLE && conn->server->draining && !conn->rest)
         rondo__conn_shut(conn);
@@ -371,6 +373,7 @@ static void on_closed(rondo_stream *stream) {
     conn->state = RONDO__CONN_GONE;
     rondo_http_response *response = rondo__conn_detach(conn);
     rondo__alarm_clear(&conn->alarm);
+    if (conn->flags & RONDO__CONN_LEAVING) rondo__leaving_lost(conn);
     rondo__http_server_lost(conn);
     /* Last, since the application may do anything now. */
     if (response) rondo__response_aborted(response);

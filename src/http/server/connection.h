@@ -7,7 +7,7 @@
  *   connection.c  octets in, states       body.c      bodies, to the application
  *   closing.c     refusals, the end       timeouts.c  what one alarm watches over
  *   upgrade.c     out of HTTP               collect.c   bodies in one piece
- *   arrival.c     how it begins, or not
+ *   arrival.c     how it begins, or not     leaving.c   answers that wait in its queue
  *
  * It lives in the room of its stream, and an idle one holds nothing else: no parser, no buffer.
  * Internal.
@@ -43,7 +43,9 @@ enum {
     RONDO__CONN_FINISHED = 1 << 6, /* our last octet was sent */
     RONDO__CONN_SAW_CR = 1 << 7,   /* of an empty line before a request */
     RONDO__CONN_MARKED = 1 << 8,   /* the client must take more than marked_out in time */
-    RONDO__CONN_AWAY = 1 << 9      /* above the limit: it is told so, and closed */
+    RONDO__CONN_AWAY = 1 << 9,     /* above the limit: it is told so, and closed */
+    RONDO__CONN_LEAVING = 1 << 10, /* answers wait for their octets to leave: see leaving.c */
+    RONDO__CONN_ASKED = 1 << 11    /* that asked for `drain`, no write of an answer did */
 };
 
 /* Octets that arrived behind a request that is not answered yet, at most one read's. */
@@ -129,6 +131,14 @@ void rondo__collect_add(rondo__http_conn *conn, const char *data, size_t len);
 void rondo__collect_tell(rondo__http_conn *conn);
 /* Whether the body's length says that it is too long. */
 bool rondo__collect_hopeless(const rondo_http_request *request);
+
+/* ---- leaving.c ---- */
+
+/* Octets have left; the stream will be somebody else's; it has closed, with what was queued. The last
+ * calls the application. */
+void rondo__leaving_go_on(rondo__http_conn *conn);
+void rondo__leaving_given(rondo__http_conn *conn);
+void rondo__leaving_lost(rondo__http_conn *conn);
 
 /* ---- upgrade.c ---- */
 

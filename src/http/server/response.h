@@ -24,7 +24,7 @@ struct rondo_http_response {
     rondo_handle base;
     rondo_http_request *request; /* NULL: ended */
     rondo_http_request *told;    /* ended, and that is still to be told: see tally.c */
-    rondo_http_response *next;   /* in the free list */
+    rondo_http_response *next;   /* in the free list, or behind this one: leaving.c */
     rondo_http_response_cb on_drain, on_aborted;
     void *drain_arg, *aborted_arg;
     const rondo__filter *filter; /* NULL: what is written is sent */
@@ -34,6 +34,9 @@ struct rondo_http_response {
     uint16_t status; /* 0 until the head was sent */
     uint8_t framing;
     bool bodyless; /* HEAD, 204, 304: what is written is dropped */
+    /* ---- set when it has ended, if that is to be told: leaving.c ---- */
+    rondo__http_conn *conn;
+    uint64_t end; /* of the octets that its stream sends, this many with its last one */
 };
 
 /* For a request to the server: NULL when out of memory. */
@@ -77,6 +80,8 @@ void rondo__response_break(rondo_http_response *response);
 void rondo__tally_ended(rondo_http_response *response, rondo_http_request *request);
 /* The closing phase of one whose end is to be told. */
 void rondo__tally_tell(rondo_http_response *response);
+/* The same in advance, of one whose octets are in the queue of `conn`: it waits until they have left. */
+void rondo__leaving_begin(rondo_http_response *response, rondo__http_conn *conn);
 /* The server itself answers a request that the application has not seen, or not ended. */
 void rondo__tally_refused(rondo__http_conn *conn, int status);
 

@@ -216,15 +216,19 @@ static void on_drain_turn(rondo_loop *loop, rondo__task *task) {
     }
     if (!server->listener) {
         close_if_drained(server);
-    } else if (!rondo_is_closing(server->listener)) {
+    } else {
         rondo_close(server->listener);
         rondo__defer(loop, task); /* it is gone in the next turn */
     }
 }
 
+/* Whoever wants to hear of answers hears of those that break off here too: so the server closes after
+ * its connections, which are a turn's work away. */
 static void on_deadline(rondo_loop *loop, rondo__alarm *alarm) {
-    (void)loop;
-    rondo_close(RONDO__OF(alarm, rondo_http_server, deadline));
+    rondo_http_server *server = RONDO__OF(alarm, rondo_http_server, deadline);
+    rondo_close(server->listener);
+    cut_connections(server);
+    rondo__defer(loop, &server->drain_task);
 }
 
 int rondo_http_server_drain(rondo_http_server *server, uint64_t deadline_ms) {

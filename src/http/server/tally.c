@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Answers as a whole: how many requests are in flight, and whoever wants to hear of each answer. Such a
- * listener needs the request too, which is the response's then until it has been told, in the closing
- * phase. Without one, a request goes back at once.
+ * listener needs the request too, which is the response's then until it has been told: in the closing
+ * phase, once the answer has left (leaving.c). Without one, a request goes back at once.
  */
 #include <rondo/error.h>
 
@@ -44,6 +44,7 @@ void rondo__tally_ended(rondo_http_response *response, rondo_http_request *reque
         rondo__request_remember_peer(request);
         response->told = request;
         request->response = NULL;
+        if (request->conn) rondo__leaving_begin(response, request->conn);
         return; /* its server is there, and so will the tally be: it closes after this response */
     }
     rondo__request_release(request, RONDO__REQUEST_BY_APP);

@@ -70,6 +70,7 @@ static void leave(rondo__http_conn *conn) {
         rondo__free(conn->rest);
     }
     rondo__alarm_clear(&conn->alarm);
+    rondo__leaving_given(conn);
     rondo__http_server_lost(conn); /* may close the server, which has lost its last one */
     conn->state = RONDO__CONN_GIVEN;
     conn->flags &= RONDO__CONN_FEEDING;

@@ -46,8 +46,9 @@ typedef struct serve_options {
     const char *certificate, *key; /* PEM files; NULL: no TLS */
     field_option fields[GIVEN_MOST];
     size_t field_count;
-    const char *log; /* a file; NULL: the standard output */
+    const char *log; /* a file; NULL: the standard output, unless quiet */
     rondo_http_log_format log_format;
+    bool log_format_given;
     size_t max_connections;    /* 0: the library's default */
     uint64_t drain_timeout_ms; /* 0: none */
     bool gzip, list, spa, cors, quiet, help, show_config;
@@ -83,12 +84,5 @@ int listen_somewhere(listeners *all, const serve_options *options);
 void show_addresses(const serve_options *options);
 /* Prints where it listens and, unless quiet, what else one wants to know. */
 int announce(const listeners *all, const serve_options *options);
-
-/* ---- access_log.c ---- */
-
-/* One line on stdout for each answer that has ended. */
-void access_log_begin(rondo_http_request *request, rondo_http_response *response);
-/* Writes out lines that were logged; when that fails, says so once and logs no more. */
-void access_log_flush(void);
 
 #endif

@@ -11,14 +11,18 @@
 #include <string.h>
 #include <unistd.h>
 
+/* How long the end of the log waits for a standard output that takes nothing. */
+#define OUT_LAST_MS 1000
+
 /* The state of the one server of this process. */
 typedef struct serve {
     serve_options options;
     rondo_loop *loop;
     rondo_http_files *files;
     listeners listeners;
+    rondo_stream *out; /* the standard output; NULL if quiet, and once it has failed */
     rondo_signal *signals[3];
-    bool stopping;
+    bool stopping, ended;
 } serve;
 
 /* ---- starting ---- */
@@ -62,6 +66,60 @@ static void on_log_error(rondo_http_log *log, int error, void *arg) {
     complain("can't write the log '%s': %s; serving goes on without it", s->options.log,
              rondo_error_text(error));
 }
+
+/* ---- the standard output ---- */
+
+static void on_out_error(rondo_stream *out, int error, void *arg) {
+    (void)out;
+    if (((const serve *)arg)->ended)
+        complain("the last lines of the log are lost: %s", rondo_error_text(error));
+    else
+        complain("can't write the log: %s; serving goes on without it", rondo_error_text(error));
+}
+
+static void on_out_close(rondo_handle *out, void *arg) {
+    (void)out;
+    ((serve *)arg)->out = NULL;
+}
+
+/* Through a stream, so that a terminal that somebody has stopped, or a pipe that nobody reads, holds up
+ * nothing but the lines. What has been printed so far is out. */
+static int open_out(serve *s) {
+    int error = rondo_stdio_open(s->loop, 1, &s->out);
+
+    if (error == 0) {
+        rondo_unref(s->out);
+        rondo_stream_on_error(s->out, on_out_error, s); /* the first: can't fail */
+        rondo_on_close(s->out, on_out_close, s);
+        if (s->options.log == NULL)
+            error = rondo_http_log_on(s->out, s->options.log_format, &s->listeners.log);
+    }
+    if (error == 0) return EXIT_OK;
+    complain("can't use the standard output: %s; try --quiet", rondo_error_text(error));
+    return EXIT_RUNTIME;
+}
+
+static void on_out_late(rondo_timer *timer, void *arg) {
+    const serve *s = arg;
+
+    (void)timer;
+    if (s->out != NULL) rondo_destroy(s->out, RONDO_ETIMEDOUT);
+}
+
+/* The last lines, if somebody takes them soon. */
+static void finish_out(serve *s) {
+    rondo_timer *timer = rondo_timer_new(s->loop);
+
+    s->ended = true;
+    if (timer == NULL) return;
+    rondo_unref(timer);
+    rondo_timer_start(timer, OUT_LAST_MS, 0, on_out_late, s);
+    rondo_ref(s->out);
+    rondo_end(s->out);
+    rondo_loop_run(s->loop, RONDO_RUN_ALL);
+}
+
+/* ---- the log's file ---- */
 
 /* Tried here, so that a wrong name is told at once; the log itself would only try again. */
 static int open_log(serve *s) {
@@ -119,7 +177,6 @@ static void on_request(rondo_http_request *request, rondo_http_response *respons
     const serve *s = arg;
     bool preflight = s->options.cors && is_preflight(request);
 
-    if (!s->options.quiet && s->options.log == NULL) access_log_begin(request, response);
     for (size_t i = 0; i < s->options.field_count; i++)
         rondo_http_response_header(response, s->options.fields[i].name, s->options.fields[i].value);
     if (s->options.cors) add_cors(response, preflight);
@@ -133,15 +190,13 @@ static void on_stop(rondo_signal *handle, int signum, void *arg) {
     serve *s = arg;
 
     (void)handle;
-    if (s->stopping) {
-        access_log_flush();
-        _exit(128 + signum);
-    }
+    if (s->stopping) _exit(128 + signum);
     s->stopping = true;
     for (size_t i = 0; i < s->listeners.count; i++)
         rondo_http_server_drain(s->listeners.servers[i], s->options.drain_timeout_ms);
-    if (!s->options.quiet)
-        printf("stopping when the requests in flight are done; Ctrl-C again stops at once\n");
+    static const char text[] =
+        "stopping when the requests in flight are done; Ctrl-C again stops at once\n";
+    if (s->out != NULL) rondo_write(s->out, rondo_slice_text(text));
 }
 
 static void on_reload(rondo_signal *handle, int signum, void *arg) {
@@ -151,14 +206,8 @@ static void on_reload(rondo_signal *handle, int signum, void *arg) {
     (void)signum;
     if (s->listeners.tls != NULL && rondo_tls_reload(s->listeners.tls) < 0)
         complain("the certificate stays as it was: %s", rondo_tls_context_error(s->listeners.tls));
-    if (s->listeners.log != NULL && rondo_http_log_reopen(s->listeners.log) < 0)
+    if (s->options.log != NULL && rondo_http_log_reopen(s->listeners.log) < 0)
         complain("the log stays as it was: out of memory");
-}
-
-static void on_prepare(rondo_prepare *prepare, void *arg) {
-    (void)prepare;
-    (void)arg;
-    access_log_flush();
 }
 
 /* The servers alone keep the loop alive, so that the loop ends when they have drained. */
@@ -167,10 +216,6 @@ static int start_watching(serve *s) {
         int signum;
         rondo_signal_cb cb;
     } signals[] = {{SIGINT, on_stop}, {SIGTERM, on_stop}, {SIGHUP, on_reload}};
-    rondo_prepare *prepare = rondo_prepare_new(s->loop);
-
-    if (prepare == NULL || rondo_prepare_start(prepare, on_prepare, NULL) != 0) return EXIT_RUNTIME;
-    rondo_unref(prepare);
     /* With nothing to read again, SIGHUP is what a terminal says when it goes: it ends the process. */
     int count = s->options.certificate != NULL || s->options.log != NULL ? 3 : 2;
     for (int i = 0; i < count; i++) {
@@ -200,6 +245,7 @@ static int run(serve *s) {
     if (status == EXIT_OK) status = set_files(s);
     if (status == EXIT_OK && s->options.certificate != NULL) status = open_tls(s);
     if (status == EXIT_OK && s->options.log != NULL) status = open_log(s);
+    if (status == EXIT_OK && !s->options.quiet) status = open_out(s);
     if (status == EXIT_OK) status = listen_somewhere(&s->listeners, &s->options);
     if (status == EXIT_OK) status = announce(&s->listeners, &s->options);
     if (status != EXIT_OK) return status;
@@ -208,6 +254,7 @@ static int run(serve *s) {
         rondo_close(s->listeners.log);
         rondo_loop_run(s->loop, RONDO_RUN_ALL);
     }
+    if (s->out != NULL) finish_out(s);
     return EXIT_OK;
 }
 
@@ -225,7 +272,6 @@ static int serve_with(serve *s) {
         rondo_tls_context_free(s->listeners.tls);
         rondo_loop_free(s->loop);
     }
-    access_log_flush();
     return status;
 }
 

@@ -110,6 +110,7 @@ static int take_log_format(serve_options *ret, const char *value) {
     for (size_t i = 0; i < sizeof log_formats / sizeof *log_formats; i++)
         if (strcasecmp(value, log_formats[i]) == 0) {
             ret->log_format = (rondo_http_log_format)i;
+            ret->log_format_given = true;
             return EXIT_OK;
         }
     complain("'%s' is no format of a log; give common, combined, json or short", value);
@@ -255,7 +256,6 @@ int parse_serve_options(int argc, char **argv, serve_options *ret) {
     bool only_names = false; /* after "--" */
 
     memset(ret, 0, sizeof *ret);
-    ret->log_format = RONDO_HTTP_LOG_COMBINED;
     for (int i = 1; i < argc; i++) {
         if (!only_names && strcmp(argv[i], "--") == 0) {
             only_names = true;
@@ -269,6 +269,8 @@ int parse_serve_options(int argc, char **argv, serve_options *ret) {
         }
     }
     if (ret->directory == NULL) ret->directory = ".";
+    if (!ret->log_format_given)
+        ret->log_format = ret->log != NULL ? RONDO_HTTP_LOG_COMBINED : RONDO_HTTP_LOG_SHORT;
     if ((ret->certificate == NULL) != (ret->key == NULL)) {
         complain("--tls-cert and --tls-key go together; give both of them");
         return EXIT_USAGE;
@@ -315,8 +317,9 @@ int show_serve_options(const serve_options *options) {
     printf("cors             %s\n", on_off(options->cors));
     for (size_t i = 0; i < options->field_count; i++)
         printf("header           %s: %s\n", options->fields[i].name, options->fields[i].value);
-    printf("log              %s\n", options->log ? options->log : "standard output");
-    printf("log-format       %s\n", options->log ? log_formats[options->log_format] : "SHORT");
+    const char *log = options->quiet ? "off" : "standard output";
+    printf("log              %s\n", options->log ? options->log : log);
+    printf("log-format       %s\n", log_formats[options->log_format]);
     printf("drain-timeout    %" PRIu64 "\n", options->drain_timeout_ms / 1000);
     printf("quiet            %s\n", on_off(options->quiet));
     show_limits(options);

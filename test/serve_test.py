@@ -16,9 +16,11 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
@@ -246,8 +248,86 @@ def test_access_log(root):
         assert re.fullmatch(r"HEAD /a.txt 200 0 \d+\.\d ms", line := served.line()), line
         served.get("/%1b[31m\\" + "x" * 500)
         line = served.line()
-        assert re.match(r"GET /%1b\[31m\\x5cx{190,}\.\.\. 404 ", line), line
+        assert re.match(r"GET /%1b\[31m\\x5cx{500} 404 ", line), line
         assert "\x1b" not in line
+
+
+def test_access_log_in_another_format(root):
+    with Served(root, "--log-format", "common") as served:
+        served.get("/a.txt")
+        assert re.fullmatch(r'127\.0\.0\.1 - - \[.*\] "GET /a.txt HTTP/1.1" 200 10', line := served.line()), line
+
+
+def test_the_log_has_what_was_really_sent(root):
+    with Served(root) as served:
+        connection, _ = start_download(served)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        got = re.fullmatch(r"GET /big.bin 200 (\d+) \d+\.\d ms", line := served.line())
+        assert got and 0 < int(got[1]) < BIG, line
+        start_download(served)[0].close()
+        served.line()
+        connection, _ = start_download(served)
+        served.process.send_signal(signal.SIGINT)
+        served.wait_for("stopping")
+        read_all(connection)
+        connection.close()
+        got = re.fullmatch(r"GET /big.bin 200 (\d+) \d+\.\d ms", line := served.line())
+        same(int(got[1]), BIG)
+        same(served.process.wait(timeout=LIMIT_S), 0)
+
+
+def test_output_that_takes_nothing_holds_up_nothing(root):
+    """A full pipe: lines beyond the bound are dropped and counted, requests are answered."""
+    with Served(root) as served:
+        client = http.client.HTTPConnection(served.host, served.port, timeout=LIMIT_S)
+        for number in range(800):
+            client.request("GET", f"/{number}" + "x" * 1900)
+            response = client.getresponse()
+            same(response.status, 404)
+            response.read()
+        client.close()
+        lines, lost = 0, 0
+        while not lost:
+            line = served.line()
+            if line.startswith("GET"):
+                same(int(re.match(r"GET /(\d+)", line)[1]), lines)
+                lines += 1
+            else:
+                lost = int(re.fullmatch(r"# \[.*\] lines lost because the log could not be written: (\d+)",
+                                        line)[1])
+        assert lost > 50 and lines > 500, (lines, lost)
+        same(served.get("/a.txt")[0], 200)
+        while "/a.txt" not in (line := served.line()):
+            lines += 1
+        same(lines + lost, 800)
+        same(served.end()[0], 0)
+
+
+def test_a_terminal_that_is_stopped_holds_up_nothing(root):
+    """Ctrl-S, then requests, then Ctrl-C: it ends, and says that the last lines are lost."""
+    master, slave = os.openpty()
+    process = subprocess.Popen([RONDO, "serve", root, "--port", "0"], stdin=slave, stdout=slave,
+                               stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        text = b""
+        while b"Ctrl-C stops it" not in text:
+            text += os.read(master, 4096)
+        port = int(re.search(rb"listening on http://127.0.0.1:(\d+)/", text)[1])
+        termios.tcflow(slave, termios.TCOOFF)
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port), LIMIT_S) as connection:
+                connection.sendall(b"GET /a.txt HTTP/1.0\r\n\r\n")
+                same(parse(read_all(connection))[0], 200)
+        process.terminate()
+        _, err = process.communicate(timeout=LIMIT_S)
+        same(process.returncode, 0)
+        assert b"the last lines of the log are lost" in err, err
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(slave)
+        os.close(master)
 
 
 def test_log_that_nobody_reads(root):

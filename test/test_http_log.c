@@ -457,6 +457,37 @@ TEST(a_gap_is_told_as_soon_as_there_is_room) {
     free(got);
 }
 
+static void count_chunk(rondo_stream *stream, rondo_slice chunk, void *arg) {
+    (void)stream, (void)chunk;
+    ++*(int *)arg;
+}
+
+TEST(lines_of_one_turn_are_one_write) {
+    web_host web;
+    rondo_http_log *log;
+    rondo_stream *reader, *writer;
+    rondo_stream_figures figures;
+    char text[64 * 40] = "";
+    web_peer peer;
+    int chunks = 0;
+
+    web_open(&web, reply_target, NULL, NULL);
+    CHECK_INT(rondo_stream_new_pipe(web.loop, &reader, &writer), 0);
+    CHECK_INT(rondo_http_log_on(writer, RONDO_HTTP_LOG_SHORT, &log), 0);
+    CHECK_INT(rondo_http_server_on_response(web.server, rondo_http_log_response, log), 0);
+    CHECK_INT(rondo_stream_on_data(reader, count_chunk, &chunks), 0);
+    for (int i = 0; i < 40; i++) strcat(text, GET("/line"));
+    peer_ask(&web, &peer, text);
+    rondo_stream_get_figures(writer, &figures);
+    CHECK_INT(figures.bytes_out, 40 * strlen("GET /line 200 5 0.0 ms\n"));
+    CHECK_INT(chunks, 1);
+    peer_close(&peer);
+    rondo_http_server_on_response(web.server, NULL, NULL);
+    rondo_close(log);
+    rondo_end(writer);
+    web_close(&web);
+}
+
 /* ---- a full disk, and no memory ---- */
 
 TEST(a_full_disk_is_told_and_the_lines_are_counted) {

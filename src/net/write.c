@@ -15,6 +15,13 @@
 size_t rondo__stream_queued(const rondo_stream *stream) { return rondo__queued(stream); }
 uint64_t rondo__stream_sent(const rondo_stream *stream) { return stream->bytes_out; }
 
+uint64_t rondo__stream_will_have_sent(const rondo_stream *stream) {
+    uint64_t bytes = stream->bytes_out;
+    const rondo__segment *next = stream->out ? stream->out->first : NULL;
+    for (; next; next = next->next) bytes += next->left;
+    return bytes;
+}
+
 void **rondo__stream_note(rondo_stream *stream) {
     return rondo__stream_need_extra(stream) < 0 ? NULL : &stream->extra->note;
 }

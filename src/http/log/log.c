@@ -21,6 +21,8 @@
 #define BOUND_LEAST (RONDO__LOG_LINE_MOST + 8192)
 #define RETRY_MS 10000
 #define MODE 0640
+/* Lines that end in one turn are one write. */
+#define BATCH RONDO__LOG_LINE_MOST
 
 static void error_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,
                         void *arg) {
@@ -36,18 +38,53 @@ RONDO__DEFINE_EVENT(rondo_http_log, rondo_http_log, error, rondo_http_log_error_
 
 /* ---- lines out ---- */
 
+static void lose(rondo_http_log *log, uint64_t count) {
+    log->lost += count;
+    log->untold += count;
+}
+
+static void forget_batch(rondo_http_log *log) {
+    rondo__task_cancel(&log->batch_task);
+    log->batch_len = log->batch_lines = 0;
+}
+
+/* What the stream does not take for lack of memory is lost here, all else by its `error`. */
+static void send_batch(rondo_http_log *log) {
+    uint64_t lines = log->batch_lines;
+    int result = 0;
+
+    if (log->batch_len > 0 && log->stream)
+        result = rondo_write(log->stream, rondo_slice_of(log->batch, log->batch_len));
+    forget_batch(log);
+    if (result != RONDO_ENOMEM && result != RONDO_ENOBUFS) return;
+    lose(log, lines);
+    log->lines -= lines < log->lines ? lines : log->lines;
+    log->unsure -= lines < log->unsure ? lines : log->unsure;
+}
+
+static void on_batch(rondo_loop *loop, rondo__task *task) {
+    (void)loop;
+    send_batch(RONDO__OF(task, rondo_http_log, batch_task));
+}
+
 /* While lines are missing, room is what half of the bound leaves: else each line lost would be followed
  * by one that says so, and nothing more. */
 static bool write_now(rondo_http_log *log, rondo_slice line) {
     size_t bound = log->untold > 0 ? log->bound / 2 : log->bound;
     rondo_stream_figures figures;
 
-    if (!log->stream) return false;
+    if (!log->stream || rondo__stream_is_over(log->stream)) return false;
+    if (line.len > BATCH - log->batch_len) send_batch(log);
     rondo_stream_get_figures(log->stream, &figures);
-    if (figures.queued > bound || line.len > bound - figures.queued) return false;
-    if (rondo_write(log->stream, line) < 0) return false;
+    size_t queued = figures.queued + log->batch_len;
+    if (queued > bound || line.len > bound - queued) return false;
+    if (!log->batch && !(log->batch = rondo__alloc(BATCH))) return false;
+    memcpy(log->batch + log->batch_len, line.data, line.len);
+    log->batch_len += line.len;
+    log->batch_lines++;
+    rondo__defer(log->base.loop, &log->batch_task);
     if (figures.bytes_out > 0) log->failed = false; /* it works */
-    log->unsure = figures.queued == 0 ? 1 : log->unsure + 1;
+    log->unsure = queued == 0 ? 1 : log->unsure + 1;
     return true;
 }
 
@@ -65,11 +102,6 @@ static void tell_gap(rondo_http_log *log) {
     update_clock(log);
     size_t len = rondo__log_gap(line, log->format, &log->clock, log->untold);
     if (write_now(log, rondo_slice_of(line, len))) log->untold = 0;
-}
-
-static void lose(rondo_http_log *log, uint64_t count) {
-    log->lost += count;
-    log->untold += count;
 }
 
 static void write_line(rondo_http_log *log, rondo_slice line) {
@@ -118,6 +150,7 @@ static void on_open(rondo_stream *stream, void *arg) {
 
     if (stream == log->next) {
         rondo_stream *old = log->stream;
+        send_batch(log); /* to the old one, if there is one */
         log->stream = stream;
         log->next = NULL;
         if (old) let_finish(log, old);
@@ -133,6 +166,7 @@ static void on_error(rondo_stream *stream, int error, void *arg) {
         log->next = NULL;
     } else {
         log->stream = NULL;
+        forget_batch(log);
         lose(log, log->unsure);
         log->lines -= log->unsure < log->lines ? log->unsure : log->lines;
         log->unsure = 0;
@@ -211,8 +245,12 @@ void rondo_http_log_response(rondo_http_request *request, rondo_http_response *r
 /* ---- life ---- */
 
 static void on_stream_closed(rondo_handle *stream, void *arg) {
+    rondo_http_log *log = arg;
     (void)stream;
-    ((rondo_http_log *)arg)->stream = NULL;
+    lose(log, log->batch_lines);
+    log->lines -= log->batch_lines < log->lines ? log->batch_lines : log->lines;
+    forget_batch(log);
+    log->stream = NULL;
 }
 
 static void stop(rondo_handle *handle) {
@@ -220,6 +258,7 @@ static void stop(rondo_handle *handle) {
 
     rondo__alarm_clear(&log->retry);
     tell_gap(log);
+    send_batch(log);
     if (log->path) {
         if (log->stream) let_finish(log, log->stream);
         if (log->next) let_finish(log, log->next);
@@ -232,7 +271,9 @@ static void stop(rondo_handle *handle) {
 }
 
 static void free_log(rondo_handle *handle) {
-    rondo__free(((rondo_http_log *)(void *)handle)->path);
+    rondo_http_log *log = (rondo_http_log *)(void *)handle;
+    rondo__free(log->path);
+    rondo__free(log->batch);
 }
 
 static const rondo__kind kind = {
@@ -252,6 +293,7 @@ static rondo_http_log *new_log(rondo_loop *loop, rondo_http_log_format format, c
     log->bound = BOUND_USUAL;
     log->clock.second = -1;
     rondo__alarm_init(&log->retry, on_retry);
+    rondo__task_init(&log->batch_task, on_batch);
     update_clock(log);
     return log;
 }

@@ -53,7 +53,10 @@ struct rondo_http_log {
     uint64_t lines, lost;
     uint64_t untold; /* of the lost: no line has said so yet */
     uint64_t unsure; /* lines written since nothing was queued: what is lost if the stream fails */
-    bool failed;     /* `error` was told, and it has not worked since */
+    char *batch;     /* lines of this turn, which go to the stream together; or NULL */
+    size_t batch_len, batch_lines;
+    rondo__task batch_task;
+    bool failed; /* `error` was told, and it has not worked since */
     rondo__alarm retry;
     rondo__log_clock clock;
 };

@@ -76,7 +76,7 @@ static void look(rondo_loop *loop, rondo__task *task) {
 void rondo__leaving_begin(rondo_http_response *response, rondo__http_conn *conn) {
     if (rondo__stream_is_over(conn->stream)) return;
     response->conn = conn;
-    response->end = rondo__stream_sent(conn->stream) + rondo__stream_queued(conn->stream);
+    response->end = rondo__stream_will_have_sent(conn->stream);
     response->base.task.run = look;
 }
 

@@ -57,8 +57,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 # clone needs no step before them. Targets that compile nothing don't need it.
 
 CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
-NO_CONFIG := clean help fuzz deps deps-dev deps-bench deps-peers format check-format lint check-headers uninstall
-NEEDS_DEPS := run test bench bench-count bench-mem bench-net bench-files bench-http test-asan test-tsan test-valgrind
+NO_CONFIG := clean help fuzz deps deps-dev deps-bench deps-peers deps-compare format check-format lint check-headers uninstall
+NEEDS_DEPS := run test compare bench bench-count bench-mem bench-net bench-files bench-http test-asan test-tsan test-valgrind
 
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
   include $(CONFIG)
@@ -311,6 +311,14 @@ bench-files: deps-bench benches ## Only those of files and the pool (5 minutes);
 	@BUILD='$(abspath $(B))' bench/files
 bench-http: deps-bench benches ## Only those of HTTP, beside other servers (15 minutes); bench/http --quick for a look
 	@BUILD='$(abspath $(B))' bench/http
+
+# --- Comparing ---------------------------------------------------------------------------------------
+
+.PHONY: deps-compare compare
+deps-compare: ## The same as deps, and what the report of rondo compare needs for its curves
+	@tools/deps.sh build test compare
+compare: deps-compare all ## Measure the same server in every model (ten minutes); ARGS='--quick --peers'
+	$(B)/rondo compare $(ARGS)
 
 # --- Checks ----------------------------------------------------------------------------------------
 

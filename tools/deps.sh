@@ -70,6 +70,10 @@ for group in "$@"; do
         need liblwt-ocaml-dev ocamlfind query lwt.unix
         need erlang-base have erlc
         ;;
+    compare)
+        # Without it the report of `rondo compare` has no curves.
+        need gnuplot-nox have gnuplot
+        ;;
     lint)
         need cppcheck have cppcheck
         ;;

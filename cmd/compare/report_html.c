@@ -42,17 +42,20 @@ static void add_curves(text *out, const results *run, const summary *all, const 
     if (kind == PLOT_LATENCY)
         text_add(out, "Up: time from the intended start, on a logarithmic scale; to the right: "
                       "requests/s asked for."
-                      "<span class=\"key\"></span>p50<span class=\"key p99\"></span>p99"
-                      "<span class=\"key bound\"></span>the bound<span class=\"key "
+                      "<span class=\"entry\"><span class=\"key\"></span>p50</span> <span "
+                      "class=\"entry\"><span class=\"key p99\"></span>p99</span> "
+                      "<span class=\"entry\"><span class=\"key bound\"></span>the bound</span> "
+                      "<span class=\"key "
                       "others\"></span>p99 of the others");
     else
-        text_add(
-            out,
-            "Up: resident memory of the whole server, on a logarithmic scale; to the right: "
-            "connections."
-            "<span class=\"key\"></span>this server<span class=\"key others\"></span>the others");
+        text_add(out,
+                 "Up: resident memory of the whole server, on a logarithmic scale; to the right: "
+                 "connections."
+                 "<span class=\"entry\"><span class=\"key\"></span>this server</span> <span "
+                 "class=\"entry\"><span class=\"key others\"></span>the others</span> ");
     text_add(out,
-             "</p>\n<svg class=\"hidden\" aria-hidden=\"true\"><g id=\"frame-%zu-%d\">%s<g "
+             "</p>\n<svg class=\"hidden\" aria-hidden=\"true\"><g class=\"frame\" "
+             "id=\"frame-%zu-%d\">%s<g "
              "class=\"others\">",
              w, (int)kind, it->frame);
     for (size_t s = 0; s < run->subject_count; s++) add_other(out, &it->curves[s]);
@@ -87,13 +90,14 @@ static void add_workload(text *out, const results *run, const summary *all, cons
         text_html(out, it->asks);
         text_add(out, "</p>\n");
     }
-    text_add(out, "<p class=\"words\">");
+    text_add(out, "<div class=\"words\">");
     report_words(out, run, all, w);
-    text_add(out,
-             "</p>\n<p class=\"soft\">A server keeps up while p99 is within %s, 95 %% of what was "
-             "asked for is "
-             "answered and at most 1 in 1,000 fails.</p>\n",
-             show_time(all->scenes[w].bound, bound));
+    text_add(
+        out,
+        "</div>\n<p class=\"soft\">A server keeps up while p99 is within %s, 95 %% of what was "
+        "asked for is "
+        "answered and at most 1 in 1,000 fails.</p>\n",
+        show_time(all->scenes[w].bound, bound));
     add_curves(out, run, all, drawn, w, PLOT_LATENCY);
     add_curves(out, run, all, drawn, w, PLOT_MEMORY);
     text_add(out, "<h3>Figures</h3>\n");
@@ -101,20 +105,30 @@ static void add_workload(text *out, const results *run, const summary *all, cons
     text_add(out, "</section>\n");
 }
 
-static void add_overview_cell(text *out, const summary *all, size_t w, size_t s) {
+/* What the overview shows of a workload: what tells servers apart in it. */
+static const char *overview_unit(const summary *all, size_t w) {
     const scene *set = &all->scenes[w];
+    if (set->rates > 1) return "requests/s";
+    if (set->crowds > 1) return "connections";
+    for (size_t s = 0; s < all->subject_count; s++)
+        if (summary_verdict(all, w, s)->closed.rounds > 0) return "closed loop, per s";
+    return "p99";
+}
+
+static void add_overview_cell(text *out, const summary *all, size_t w, size_t s) {
+    const char *unit = overview_unit(all, w);
     const verdict *v = summary_verdict(all, w, s);
-    char buf[SHOWN_MOST], other[SHOWN_MOST];
+    char buf[SHOWN_MOST];
     if (!v->measured)
         text_add(out, "<td>%s</td>", v->reason ? "failed" : "-");
-    else if (set->rates > 1)
+    else if (unit[0] == 'r')
         text_add(out, "<td>%s%s</td>", v->kept_all ? "≥ " : "", show_number(v->kept.median, buf));
-    else if (set->crowds > 1)
-        text_add(out, "<td>%s<small>connections</small></td>", show_number(v->crowd.median, buf));
-    else if (v->closed.rounds > 0)
-        text_add(out, "<td>%s<small>closed loop</small></td>", show_number(v->closed.median, buf));
+    else if (unit[0] == 'c' && unit[1] == 'o')
+        text_add(out, "<td>%s%s</td>", v->crowd_all ? "≥ " : "", show_number(v->crowd.median, buf));
+    else if (unit[0] == 'c')
+        text_add(out, "<td>%s</td>", show_number(v->closed.median, buf));
     else
-        text_add(out, "<td>%s<small>p99</small></td>", show_time(v->p99.median, other));
+        text_add(out, "<td>%s</td>", show_time(v->p99.median, buf));
 }
 
 static void add_overview(text *out, const results *run, const summary *all) {
@@ -129,7 +143,7 @@ static void add_overview(text *out, const results *run, const summary *all) {
     for (size_t w = 0; w < run->workload_count; w++) {
         text_add(out, "<th scope=\"col\"><a href=\"#workload-%zu\">", w);
         text_html(out, run->workloads[w].name);
-        text_add(out, "</a></th>");
+        text_add(out, "</a><small>%s</small></th>", overview_unit(all, w));
     }
     text_add(out, "</tr></thead>\n<tbody>\n");
     for (size_t s = 0; s < run->subject_count; s++) {
@@ -175,7 +189,8 @@ static void add_model(text *out, const subject *s) {
 static void add_models(text *out, const results *run) {
     text_add(out, "<section id=\"models\">\n<h2>Who waits where</h2>\n<p>Clients stand on the "
                   "left: a full dot is a request "
-                  "that is served, an empty one a request that waits for somebody to be free. A "
+                  "that is served, an empty one a request that waits for somebody to be free, a "
+                  "grey one a connection on which nothing has come. A "
                   "thick frame is a process, a thin one a "
                   "thread, a dashed one a light thread of the language, an open ring a loop. The "
                   "clock is where somebody sleeps until there is "
@@ -241,7 +256,10 @@ static void add_method(text *out) {
         "are medians of the rounds; the small ones are the lowest and the highest round.</li>\n"
         "<li>A <strong>tie</strong>: the rounds of the two overlap, or their medians are within 5 "
         "%% (20 %% where there is only "
-        "one round). Nobody is called ahead in a tie.</li>\n"
+        "one round). Nobody is called ahead in a tie. What a server keeps up with lies "
+        "somewhere between the highest rate that it kept up with and the next one that it did not: "
+        "both are shown, and only ranges "
+        "that are apart are no tie.</li>\n"
         "<li>Client and server share one machine and talk over its loopback: no network, no loss, "
         "no slow links, and memory and "
         "caches are shared. Where the generator was more than 90 %% busy the table says so, and "

@@ -17,6 +17,11 @@ static void add_client(text *out, int i, bool served) {
              served ? "served" : "waiting", client_y[i]);
 }
 
+/* A connection on which nothing has come: that is no waiting. */
+static void add_resting(text *out, int i) {
+    text_add(out, "<circle class=\"resting\" cx=\"14\" cy=\"%d\" r=\"6\"/>", client_y[i]);
+}
+
 static void add_line(text *out, int x1, int y1, int x2, int y2, bool active) {
     text_add(out, "<path class=\"%s\" d=\"M%d %dL%d %d\"/>", active ? "wire" : "wire idle", x1, y1,
              x2, y2);
@@ -84,7 +89,7 @@ static void draw_few(text *out, const char *box, bool inside) {
     }
     if (inside) {
         for (int i = 0; i < 3; i++)
-            add_box(out, i == 0 ? "slot full" : "slot", 90 + i * 13, 82, 12, 12);
+            add_box(out, i == 0 ? "slot waits" : "slot", 90 + i * 13, 82, 12, 12);
         add_word(out, 160, 93, "queue");
     } else {
         add_word(out, 92, 92, "queue");
@@ -95,7 +100,10 @@ static void draw_few(text *out, const char *box, bool inside) {
 static void draw_readiness(text *out, const char *call, bool list) {
     add_box(out, "process", 120, 4, 96, 102);
     for (int i = 0; i < CLIENTS; i++) {
-        add_client(out, i, i == 1);
+        if (i == 1)
+            add_client(out, i, true);
+        else
+            add_resting(out, i);
         add_line(out, 20, client_y[i], 84, list ? client_y[i] : 55, i == 1);
     }
     if (list) {

@@ -62,6 +62,31 @@ static void find_ranges(const summary *all, size_t w, plot_kind kind, range *x, 
     }
 }
 
+/* "500", "20k", "1M". */
+static void show_short(double value, char buf[static SHOWN_MOST]) {
+    double shown = value >= 1e6 ? value / 1e6 : value >= 1e3 ? value / 1e3 : value;
+    snprintf(buf, SHOWN_MOST, "%g%s", shown, value >= 1e6 ? "M" : value >= 1e3 ? "k" : "");
+}
+
+/* The axis to the right: logarithmic with a label for each power of ten, or from 0 with two to five labels. */
+static void add_across(text *script, const range *x) {
+    char label[SHOWN_MOST];
+    const char *comma = "";
+    bool logarithmic = x->high > 12 * x->low;
+    double power = pow(10, floor(log10(x->high))), lead = x->high / power;
+    double step = lead >= 5 ? power * 2 : lead >= 2 ? power : power / 2;
+    double low = logarithmic ? x->low / 1.3 : 0, high = x->high * (logarithmic ? 1.3 : 1.1);
+    text_add(script, "%s logscale x\nset xrange [%g:%g]\nset xtics (",
+             logarithmic ? "set" : "unset", low, high);
+    for (double at = logarithmic ? pow(10, ceil(log10(low))) : 0; at <= high;
+         at = logarithmic ? at * 10 : at + step) {
+        show_short(at, label);
+        text_add(script, "%s'%s' %g", comma, label, at);
+        comma = ", ";
+    }
+    text_add(script, ")\n");
+}
+
 static void add_axes(text *script, const range *x, const range *y, plot_kind kind) {
     char label[SHOWN_MOST];
     double base = kind == PLOT_MEMORY ? 1024 : 10, top = base == 10 ? 1e9 : pow(1024, 4);
@@ -81,14 +106,7 @@ static void add_axes(text *script, const range *x, const range *y, plot_kind kin
         comma = ", ";
     }
     text_add(script, ")\n");
-    if (x->high > 8 * x->low)
-        text_add(script, "set logscale x\nset xtics 10\nset xrange [%g:%g]\n", x->low / 1.3,
-                 x->high * 1.3);
-    else
-        text_add(script, "unset logscale x\nset xtics autofreq %g\nset xrange [0:%g]\n",
-                 pow(10, floor(log10(x->high))) *
-                     (x->high / pow(10, floor(log10(x->high))) > 4 ? 2 : 1),
-                 x->high * 1.1);
+    add_across(script, x);
 }
 
 static void add_data(text *script, const summary *all, size_t w, plot_kind kind, size_t s) {
@@ -122,7 +140,7 @@ static void add_picture(text *script, const summary *all, size_t w, plot_kind ki
              "reset\nset output\n"
              "set terminal svg size %d,%d noenhanced font 'sans-serif,10' name 'p'\n"
              "set logscale y\nset border 3\nset tics nomirror scale 0.5\nunset key\nset grid\n"
-             "unset mxtics\nset format x '%%.0s%%c'\nset lmargin 8\nset rmargin 2\nset tmargin "
+             "unset mxtics\nset lmargin 9\nset rmargin 2\nset tmargin "
              "1\nset bmargin 2\n",
              PLOT_WIDTH, PLOT_HEIGHT);
     add_axes(script, &x, &y, kind);

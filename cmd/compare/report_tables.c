@@ -10,7 +10,7 @@
 static void add_span(text *out, const figure *f,
                      const char *(*show)(double, char[static SHOWN_MOST])) {
     char low[SHOWN_MOST], high[SHOWN_MOST];
-    if (f->rounds < 2 || f->low == f->high) return;
+    if (f->rounds == 0 || f->low == f->high) return;
     text_add(out, "<small>%s to %s</small>", show(f->low, low), show(f->high, high));
 }
 
@@ -106,8 +106,12 @@ static void add_servers(text *out, const results *run, const summary *all, const
     const columns c = columns_of(run, all, set);
     begin_table(out, "Servers", run->workloads[set->workload].name);
     add_heading(out, "server", "");
-    if (c.kept) add_heading(out, "kept up with", "requests/s");
-    if (c.closed) add_heading(out, "closed loop", "answers/s");
+    if (c.kept)
+        text_add(out,
+                 "<th scope=\"col\" class=\"left\">kept up with<small>requests/s</small></th>");
+    if (c.closed)
+        text_add(out, "<th scope=\"col\"%s>closed loop<small>answers/s</small></th>",
+                 c.kept ? "" : " class=\"left\"");
     if (c.crowd) add_heading(out, "crowd held", "connections");
     if (c.common) {
         snprintf(unit, sizeof unit, "at %s/s", show_number(set->common_asked, rate));

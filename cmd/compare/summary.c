@@ -165,12 +165,12 @@ static int64_t next_crowd(const summary *self, size_t w, int64_t above) {
     return found;
 }
 
-/* How many servers were measured in the workload, with this load (kept: and kept up), or with any (NULL). */
+/* How many servers were measured in the workload, with this load or with any (NULL); kept: and kept up. */
 static size_t count_servers(const summary *self, size_t w, const outcome *load, bool kept) {
     size_t count = 0, last = SIZE_MAX;
     for (size_t i = 0; i < self->outcome_count; i++) {
         const outcome *o = &self->outcomes[i];
-        if (o->workload != w || o->subject == last || (kept ? !o->kept : o->done == 0)) continue;
+        if (o->workload != w || o->subject == last || o->done == 0 || (kept && !o->kept)) continue;
         if (load && (o->asked != load->asked || o->idle != load->idle ||
                      o->connections != load->connections))
             continue;
@@ -178,6 +178,30 @@ static size_t count_servers(const summary *self, size_t w, const outcome *load, 
         count++;
     }
     return count;
+}
+
+/* The load at which servers are compared: one that most of them were given; of such, the highest with which half kept up, or else the
+ * lowest. */
+static void find_common(const summary *self, size_t w, scene *set) {
+    size_t most = 1;
+    bool had_half = false;
+    for (size_t i = 0; i < self->outcome_count; i++) {
+        const outcome *o = &self->outcomes[i];
+        if (o->workload != w || o->idle != set->least_idle || o->asked <= 0) continue;
+        size_t count = count_servers(self, w, o, false);
+        bool half = count_servers(self, w, o, true) * 2 >= count;
+        if (count < 2 || count < most) continue;
+        if (set->common && count == most) {
+            if (had_half && (!half || o->asked <= set->common_asked)) continue;
+            if (!had_half && !half && o->asked >= set->common_asked) continue;
+        }
+        most = count;
+        had_half = half;
+        set->common = true;
+        set->common_asked = o->asked;
+        set->common_connections = o->connections;
+        set->common_idle = o->idle;
+    }
 }
 
 static scene scene_of(const summary *self, const results *run, size_t w) {
@@ -191,24 +215,16 @@ static scene scene_of(const summary *self, const results *run, size_t w) {
         found.highest = rate;
     }
     found.measured = count_servers(self, w, NULL, false);
-    for (size_t i = 0; i < self->outcome_count; i++) {
-        const outcome *o = &self->outcomes[i];
-        if (o->workload != w || o->idle != found.least_idle || !o->kept) continue;
-        if (o->asked <= found.common_asked) continue;
-        if (count_servers(self, w, o, true) * 2 < found.measured) continue;
-        found.common = true;
-        found.common_asked = o->asked;
-        found.common_connections = o->connections;
-        found.common_idle = o->idle;
-    }
+    find_common(self, w, &found);
     return found;
 }
 
 /* --- Verdicts --- */
 
 /* In one round: the highest rate (or the largest crowd, whatever the rate) with which, and with all below, the server kept up;
- * 0: not even with the lowest; NOT_MEASURED: not tried. */
-static double kept_in(const results *run, const scene *set, size_t s, unsigned round, bool crowd) {
+ * 0: not even with the lowest; NOT_MEASURED: not tried. *ret_broke: the lowest with which it did not; INFINITY: there is none. */
+static double kept_in(const results *run, const scene *set, size_t s, unsigned round, bool crowd,
+                      double *ret_broke) {
     double broke = INFINITY, best = NOT_MEASURED;
     for (int pass = 0; pass < 2; pass++) { /* where it broke; then the best below */
         for (size_t i = 0; i < run->point_count; i++) {
@@ -222,7 +238,23 @@ static double kept_in(const results *run, const scene *set, size_t s, unsigned r
             if (pass == 1 && kept && at < broke && at > best) best = at;
         }
     }
+    *ret_broke = broke;
     return best;
+}
+
+/* The figure of it over all rounds. Between what it kept up with and where it broke nothing was asked, so its true limit may lie
+ * anywhere in between: high is just below where it broke in its best round, or `ceiling` where it never did. */
+static figure kept_figure(const results *run, const scene *set, size_t s, bool crowd,
+                          unsigned rounds, double ceiling, double *values) {
+    double high = 0;
+    for (unsigned r = 0; r < rounds; r++) {
+        double broke;
+        values[r] = kept_in(run, set, s, r, crowd, &broke);
+        if (values[r] >= 0) high = fmax(high, isfinite(broke) ? broke * 0.999 : ceiling);
+    }
+    figure f = figure_of(values, rounds);
+    if (f.rounds > 0) f.high = fmax(f.high, high);
+    return f;
 }
 
 static unsigned round_count(const results *run) {
@@ -236,31 +268,29 @@ static verdict verdict_of(const summary *self, const results *run, const scene *
                           unsigned rounds, double *values) {
     verdict v = {.subject = s, .workload = set->workload};
     v.closed = v.p99 = v.cpu = v.memory = v.kept = v.crowd = figure_of(values, 0);
-    for (unsigned r = 0; r < rounds; r++) values[r] = kept_in(run, set, s, r, false);
-    v.kept = figure_of(values, rounds);
-    v.kept_all = v.kept.rounds > 0 && v.kept.median >= set->highest;
-    if (set->crowds > 1) {
-        for (unsigned r = 0; r < rounds; r++) values[r] = kept_in(run, set, s, r, true);
-        v.crowd = figure_of(values, rounds);
-        v.crowd_all = v.crowd.rounds > 0 && v.crowd.median >= set->most_idle;
-    }
     unsigned most = 0;
+    double highest = 0; /* that it was asked for */
     for (size_t i = 0; i < self->outcome_count; i++) {
         const outcome *o = &self->outcomes[i];
         if (o->workload != set->workload || o->subject != s) continue;
         if (o->done > 0) v.measured = true;
         if (!v.reason) v.reason = o->reason;
+        if (o->idle == set->least_idle && o->asked > highest) highest = o->asked;
         if (o->asked <= 0 && o->rate.median > v.closed.median) v.closed = o->rate;
         if (o->resident.rounds > 0 && o->connections + o->idle > most) {
             most = o->connections + o->idle;
             v.memory = o->resident;
         }
     }
+    v.kept = kept_figure(run, set, s, false, rounds, v.closed.high, values);
+    if (set->crowds > 1) v.crowd = kept_figure(run, set, s, true, rounds, 0, values);
+    v.crowd_all = set->crowds > 1 && v.crowd.median >= set->most_idle;
+    v.kept_all = v.kept.median > 0 && v.kept.median >= highest;
     const outcome *common = set->common
                                 ? summary_outcome(self, set->workload, s, set->common_connections,
                                                   set->common_idle, set->common_asked)
                                 : NULL;
-    if (common && common->kept) v.p99 = common->p99, v.cpu = common->cpu;
+    if (common && common->done > 0) v.p99 = common->p99, v.cpu = common->cpu;
     return v;
 }
 

@@ -57,11 +57,11 @@ typedef struct verdict {
     bool measured; /* else the reason says why not, if anybody knows */
     figure
         kept; /* the highest rate that it, and all below it, kept up with; 0: not even the lowest */
-    bool kept_all;      /* that was the highest rate asked for */
-    figure closed;      /* answers/s in closed loop, the most of all loads */
-    figure crowd;       /* the most idle connections with which it kept up */
-    bool crowd_all;     /* that was the largest crowd */
-    figure p99, cpu;    /* at the common load */
+    bool kept_all;  /* that was the highest rate that it was asked for: it may be able to do more */
+    figure closed;  /* answers/s in closed loop, the most of all loads */
+    figure crowd;   /* the most idle connections with which it kept up */
+    bool crowd_all; /* that was the largest crowd */
+    figure p99, cpu;    /* at the common load, kept up with or not */
     figure memory;      /* bytes per connection, resident, at the most connections */
     const char *reason; /* why it broke off, at the lowest load at which it did; or NULL */
 } verdict;
@@ -73,8 +73,9 @@ typedef struct scene {
     size_t rates, crowds; /* how many different rates were asked for, and sizes of idle crowds */
     double lowest, highest;
     unsigned least_idle, most_idle;
-    bool common; /* whether there is a load with which all kept up that ever kept up with one */
-    double common_asked; /* that load: the highest such rate, at the smallest crowd */
+    bool common; /* whether there is a load that at least two servers were given */
+    double
+        common_asked; /* one that most were given, at the smallest crowd: the highest with which half kept up, or else the lowest */
     unsigned common_connections, common_idle;
     size_t measured; /* subjects */
 } scene;

@@ -147,7 +147,7 @@ $(B)/flags: FORCE
 PART_FLAGS = -Iinclude
 $(LIB_OBJS): private PART_FLAGS = -Iinclude -Isrc -fvisibility=hidden
 $(CMD_OBJS): private PART_FLAGS = -Iinclude -I.
-$(TEST_OBJS) $(HARNESS_OBJS): private PART_FLAGS = -Iinclude -Isrc -Itest/harness
+$(TEST_OBJS) $(HARNESS_OBJS): private PART_FLAGS = -Iinclude -Isrc -Itest/harness -I.
 $(call obj,$(FUZZ_SRCS)): private PART_FLAGS = -Iinclude -Isrc -D_GNU_SOURCE
 
 $(B)/obj/%.o: %.c $(B)/flags
@@ -336,7 +336,7 @@ check-install: all ## Install into a temporary directory and build a program aga
 check-clang: deps-dev ## Compile everything with clang, which warns of other things than gcc
 	@echo $(filter-out examples/notes.c,$(ALL_LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(TEST_SRCS) $(EXAMPLE_SRCS) \
 	    $(BENCH_SRCS)) $(if $(SQLITE_LIBS),examples/notes.c) | xargs -P 2 -n 16 clang $(ALL_CPPFLAGS) \
-	    $(ALL_CFLAGS) -Werror -Iinclude -Isrc -Itest/harness -fsyntax-only
+	    $(ALL_CFLAGS) -Werror -Iinclude -Isrc -Itest/harness -I. -fsyntax-only
 	@echo '1 passed, 0 failed'
 
 SOURCES := $(ALL_LIB_SRCS) $(CMD_SRCS) $(HARNESS_SRCS) $(ALL_TEST_SRCS) $(EXAMPLE_SRCS) $(BENCH_SRCS) \

@@ -195,8 +195,8 @@ TEST(words_say_who_kept_up_and_who_ties) {
                 "<strong class=\"loops\">Loops win</strong> in the rate kept up with (<b>epoll</b> "
                 "16,000/s, <b>thread</b> 4,000/s)",
                 "Blocking wins");
-    check_words(&run, 0, "in memory per connection (<b>epoll</b> 500 B, <b>fork</b> 32.2 KiB)",
-                NULL);
+    check_words(&run, 0, "in CPU per request (<b>epoll</b> 10.0 µs, <b>fork</b> 20.0 µs)",
+                "memory");
     check_words(&run, 1, "Nothing was measured.", "kept up");
     sample_end(&run);
 }
@@ -249,6 +249,24 @@ TEST(words_where_one_rate_was_asked_for) {
     check_words(&run, 4,
                 "<strong class=\"blocking\">Blocking wins</strong> in the rate kept up with", NULL);
     check_words(&run, 2, "All kept up with 390 requests/s", "win");
+    sample_end(&run);
+}
+
+TEST(words_of_a_crowd) {
+    results run;
+    sample_begin(&run, SAMPLE_MODELS, 0);
+    for (unsigned idle = 100; idle <= 1000; idle *= 10)
+        for (size_t s = THREAD; s <= LOOP; s += LOOP - THREAD) {
+            point *p = sample_point(&run, 3, s, 0, 200);
+            p->idle = idle, p->resident = s == LOOP ? 500 : 20480;
+            if (s == THREAD && idle == 1000) p->reason = "no more threads";
+        }
+    check_words(&run, 3,
+                "<b>loop</b> held the largest crowd, 1,000 connections. <b>thread</b> did not.",
+                "kept up");
+    check_words(&run, 3, "in the connections held (<b>loop</b> 1,000, <b>thread</b> 100)", NULL);
+    check_words(&run, 3, "in memory per connection (<b>loop</b> 500 B, <b>thread</b> 20 KiB)",
+                NULL);
     sample_end(&run);
 }
 

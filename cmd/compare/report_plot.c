@@ -68,21 +68,27 @@ static void show_short(double value, char buf[static SHOWN_MOST]) {
     snprintf(buf, SHOWN_MOST, "%g%s", shown, value >= 1e6 ? "M" : value >= 1e3 ? "k" : "");
 }
 
-/* The axis to the right: logarithmic with a label for each power of ten, or from 0 with two to five labels. */
+/* The axis to the right: logarithmic with a label for each power of ten (over a short range also for twice and five times that), or
+ * from 0 with two to five labels. */
 static void add_across(text *script, const range *x) {
+    static const double parts[] = {1, 2, 5};
     char label[SHOWN_MOST];
-    const char *comma = "";
     bool logarithmic = x->high > 12 * x->low;
     double power = pow(10, floor(log10(x->high))), lead = x->high / power;
     double step = lead >= 5 ? power * 2 : lead >= 2 ? power : power / 2;
     double low = logarithmic ? x->low / 1.3 : 0, high = x->high * (logarithmic ? 1.3 : 1.1);
+    size_t count = logarithmic && high / low < 120 ? 3 : 1;
+    const char *comma = "";
     text_add(script, "%s logscale x\nset xrange [%g:%g]\nset xtics (",
              logarithmic ? "set" : "unset", low, high);
-    for (double at = logarithmic ? pow(10, ceil(log10(low))) : 0; at <= high;
+    for (double at = logarithmic ? pow(10, floor(log10(low))) : 0; at <= high;
          at = logarithmic ? at * 10 : at + step) {
-        show_short(at, label);
-        text_add(script, "%s'%s' %g", comma, label, at);
-        comma = ", ";
+        for (size_t i = 0; i < count; i++) {
+            if (at * parts[i] < low || at * parts[i] > high) continue;
+            show_short(at * parts[i], label);
+            text_add(script, "%s'%s' %g", comma, label, at * parts[i]);
+            comma = ", ";
+        }
     }
     text_add(script, ")\n");
 }

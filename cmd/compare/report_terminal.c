@@ -92,11 +92,12 @@ void progress_clear(progress *self) {
 
 /* --- The table --- */
 
-/* "18,000", ">20,000" where nothing more was asked for, "0" where not even the lowest was kept up with. */
+/* "18,000", "≥20,000" where nothing more was asked for, "0" where not even the lowest was kept up with. */
 static void show_kept(const verdict *v, const scene *set, char buf[static SHOWN_MOST]) {
     char number[SHOWN_MOST];
-    show_number(v->kept.median, number);
-    snprintf(buf, SHOWN_MOST, "%s%.20s", v->kept_all && set->rates > 1 ? "≥" : "", number);
+    bool crowds = set->crowds > 1, all = crowds ? v->crowd_all : v->kept_all && set->rates > 1;
+    show_number(crowds ? v->crowd.median : v->kept.median, number);
+    snprintf(buf, SHOWN_MOST, "%s%.20s", all ? "≥" : "", number);
 }
 
 /* The outcome whose figures the row shows: at the common load, or at the only one it has. */
@@ -153,8 +154,8 @@ bool report_workload(FILE *to, const results *run, size_t w) {
         snprintf(cell, sizeof cell, "at %.16s/s", show_number(set->common_asked, bound));
     else
         snprintf(cell, sizeof cell, "%s", "");
-    text_add(&out, "%-14s%10s%10s%18s%9s%10s%8s\n", "", "with/s", "/s", cell, "request",
-             "per conn.", "threads");
+    text_add(&out, "%-14s%10s%10s%18s%9s%10s%8s\n", "", set->crowds > 1 ? "with idle" : "with/s",
+             "/s", cell, "request", "per conn.", "threads");
     for (size_t s = 0; s < run->subject_count; s++) add_row(&out, run, &all, set, s);
     text_add(&out, "keeps up: p99 within %s and at most 1 in 1,000 fails\n",
              show_time(set->bound, bound));

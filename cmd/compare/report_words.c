@@ -266,6 +266,8 @@ static size_t list_wins(text *out, const sight *at, bool blocking_wins) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         metric m = rows[i].m;
         size_t blocking = best_of(at, m, FAMILY_BLOCKING), loop = best_of(at, m, FAMILY_LOOP);
+        /* A few busy connections are within a page or two of memory: only a crowd tells what one takes. */
+        if (m == METRIC_MEMORY && at->set->crowds < 2) continue;
         if (blocking == NOBODY || loop == NOBODY || (m == METRIC_KEPT && at->set->crowds > 1))
             continue;
         size_t winner = blocking_wins ? blocking : loop, other = blocking_wins ? loop : blocking;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a channel of server-sent events costs: memory for each client, and CPU time of the server for
- * each event to all of them. The clients are one other process that reads whatever comes.
+ * each event to all of them. The clients are one other process that reads whatever comes, on another
+ * core where there is one. Prints: BYTES-A-CLIENT US-FOR-EACH-EVENT-AND-CLIENT CLIENTS
  *
  *     build/bench/http_events [CLIENTS [EVENTS]]      (10,000 and 50)
  */
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <rondo.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,16 @@
 #include <unistd.h>
 
 static int clients = 10000, events_to_send = 50;
+
+static void take_core(int number) {
+    cpu_set_t cores, one;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) < 2) return;
+    int core = number == 0 ? 0 : CPU_SETSIZE - 1, step = number == 0 ? 1 : -1;
+    while (!CPU_ISSET(core, &cores)) core += step;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    sched_setaffinity(0, sizeof one, &one);
+}
 
 static void die(const char *what) {
     fprintf(stderr, "http_events: %s: %s\n", what, strerror(errno));
@@ -50,7 +62,7 @@ typedef struct station {
     rondo_timer *timer;
     int sent;
     long before;
-    double cpu;
+    double cpu, bytes;
 } station;
 
 static void on_request(rondo_http_request *request, rondo_http_response *response, void *arg) {
@@ -64,11 +76,14 @@ static void on_turn(rondo_timer *timer, void *arg) {
     if (s->sent == events_to_send) {
         rondo_http_events_figures figures;
         rondo_http_events_get_figures(s->events, &figures);
-        double ms = (cpu_ms() - s->cpu) / s->sent;
-        printf("CPU time for each event to %zu clients: %.2f ms, %.2f us a client; "
-               "%llu dropped, %zu waiting\n",
-               figures.clients, ms, ms * 1e3 / clients, (unsigned long long)figures.dropped,
-               figures.waiting);
+        if (figures.clients != (size_t)clients || figures.dropped > 0 || figures.waiting > 0) {
+            fprintf(stderr,
+                    "http_events: %zu clients are left, %llu events were dropped, %zu wait\n",
+                    figures.clients, (unsigned long long)figures.dropped, figures.waiting);
+            exit(1);
+        }
+        printf("%.0f %.3f %zu\n", s->bytes, (cpu_ms() - s->cpu) * 1e3 / s->sent / clients,
+               figures.clients);
         fflush(stdout);
         rondo_loop_stop(s->loop);
         return;
@@ -86,8 +101,7 @@ static void on_count(rondo_timer *timer, void *arg) {
     rondo_http_events_get_figures(s->events, &figures);
     if (figures.clients < (size_t)clients) return;
     rondo_timer_stop(timer);
-    printf("memory of the server: %.0f bytes a client\n",
-           (double)(resident() - s->before) / clients);
+    s->bytes = (double)(resident() - s->before) / clients;
     s->cpu = cpu_ms();
     rondo_timer_start(timer, 500, 0, on_turn, s);
 }
@@ -122,7 +136,8 @@ static int connect_one(uint16_t port, int number) {
     return fd;
 }
 
-static void read_all(uint16_t port, pid_t server) {
+/* Returns the server's exit status. */
+static int read_all(uint16_t port, pid_t server) {
     static char buffer[65536];
     struct epoll_event found[256];
     int poll = epoll_create1(EPOLL_CLOEXEC);
@@ -131,13 +146,15 @@ static void read_all(uint16_t port, pid_t server) {
         struct epoll_event want = {.events = EPOLLIN, .data = {.fd = fd}};
         if (epoll_ctl(poll, EPOLL_CTL_ADD, fd, &want) != 0) die("epoll_ctl");
     }
-    while (waitpid(server, NULL, WNOHANG) == 0) {
+    int status;
+    while (waitpid(server, &status, WNOHANG) == 0) {
         int count = epoll_wait(poll, found, 256, 100);
         for (int i = 0; i < count; i++)
             if (recv(found[i].data.fd, buffer, sizeof buffer, MSG_DONTWAIT) == 0) {
                 epoll_ctl(poll, EPOLL_CTL_DEL, found[i].data.fd, NULL);
             }
     }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 int main(int argc, char **argv) {
@@ -156,8 +173,11 @@ int main(int argc, char **argv) {
     if (pipe(ready) != 0) die("pipe");
     pid_t server = fork();
     if (server < 0) die("fork");
-    if (server == 0) serve(ready[1]);
+    if (server == 0) {
+        take_core(0);
+        serve(ready[1]);
+    }
+    take_core(1);
     if (read(ready[0], &port, sizeof port) != sizeof port) die("read");
-    read_all(port, server);
-    return 0;
+    return read_all(port, server);
 }

@@ -10,7 +10,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
 BENCH = os.path.join(BUILD, "bench")
 CORES = sorted(os.sched_getaffinity(0))
-QUIET = 0.5  # load average
+QUIET = 0.1     # the share of the processors' time that others may take
+PATIENCE = 60   # seconds to wait for that
 
 
 class Failure(Exception):
@@ -55,13 +56,18 @@ class Machine:
     """What is measured, where, and whether the machine has other things to do."""
 
     def __init__(self):
-        self.load, self.share = os.getloadavg()[0], busy_share()
-        self.is_busy = self.load > QUIET or self.share > 0.1
+        self.share, waited = busy_share(3), 0
+        while self.share > QUIET and waited < PATIENCE:
+            if waited == 0:
+                print(f"others take {self.share:.0%} of the processors: waiting for them, {PATIENCE} s at most", flush=True)
+            self.share = busy_share(3)
+            waited += 3
+        self.is_busy = self.share > QUIET
         self.date = time.strftime("%Y-%m-%d")
         self.commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"],
                                      capture_output=True, text=True).stdout.strip()
         self.head = (f"Rondo {self.commit}, {self.date}, {platform.platform()}, {len(CORES)} cores; "
-                     f"load average {self.load:.2f}, {self.share:.0%} busy before the start")
+                     f"{self.share:.0%} busy before the start")
 
     def tables(self, preliminary, lines):
         """The text of the tables, below their head."""

@@ -317,7 +317,7 @@ bench-http: deps-bench benches ## Only those of HTTP, beside other servers (15 m
 .PHONY: deps-compare compare
 deps-compare: ## The same as deps, and what the report of rondo compare needs for its curves
 	@tools/deps.sh build test compare
-compare: deps-compare all ## Measure the same server in every model (ten minutes); ARGS='--quick --peers'
+compare: deps-compare all ## Measure the same server in every model (ten minutes); ARGS='--quick --models thread,loop'
 	$(B)/rondo compare $(ARGS)
 
 # --- Checks ----------------------------------------------------------------------------------------

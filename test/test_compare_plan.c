@@ -112,9 +112,46 @@ TEST(crowds_grow_and_each_has_its_own_server) {
         CHECK(made.shots[i].fresh);
     }
     plan_free(&made);
+    plan_wish wish = of(1, 60);
+    wish.idle = 77;
+    made = make(wish, "idle");
+    CHECK_INT(made.count, 1);
+    CHECK_INT(made.shots[0].idle, 77);
+    plan_free(&made);
+    made = make(wish, "hello");
+    CHECK_INT(made.shots[0].idle, 0);
+    plan_free(&made);
     made = make(of(1, 60), "slow");
     CHECK_INT(made.count, 1);
     CHECK_INT(made.shots[0].slow, 64);
+    plan_free(&made);
+}
+
+TEST(some_are_measured_once_and_some_can_not_do_all) {
+    bool once[3] = {false, true, false}, skip[WORKLOADS * 3] = {false};
+    plan_wish wish = of(3, 60);
+    wish.once = once;
+    wish.skip = skip;
+    skip[workload_find("wait") * 3 + 0] = true;
+    plan made = make(wish, "wait");
+    unsigned count[3] = {0};
+    for (size_t i = 0; i < made.count; i++) {
+        count[made.shots[i].subject]++;
+        if (made.shots[i].subject == 1) CHECK_INT(made.shots[i].round, 0);
+    }
+    CHECK_INT(count[0], 0);
+    CHECK_INT(count[1], 4);
+    CHECK_INT(count[2], 3 * 4);
+    plan_free(&made);
+}
+
+TEST(rounds_are_left_out_before_loads_are_too_short) {
+    plan made = make(of(12, 200), "hello");
+    CHECK_INT(made.rounds, 3);
+    plan_free(&made);
+    made = make(of(12, 60), "hello");
+    CHECK_INT(made.rounds, 1);
+    CHECK(made.seconds < 62);
     plan_free(&made);
 }
 

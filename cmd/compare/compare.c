@@ -45,12 +45,14 @@ static void remove_files(run *self) {
     if (self->dir[0] != '\0') nftw(self->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* A directory in /var/tmp, which is on a disk, where a file can be cold. Everybody may read it: a server of root's may have
- * children that are nobody. */
+/* A directory in $TMPDIR or in /var/tmp, which is on a disk, where a file can be cold. Everybody may read it: a server of root's may
+ * have children that are nobody. */
 static bool make_files(run *self) {
-    strcpy(self->dir, "/var/tmp/rondo-compare-XXXXXX");
+    const char *parent = getenv("TMPDIR");
+    if (!parent || strlen(parent) > sizeof self->dir - 32) parent = "/var/tmp";
+    snprintf(self->dir, sizeof self->dir, "%s/rondo-compare-XXXXXX", parent);
     if (!mkdtemp(self->dir)) {
-        complain("can't make a directory in /var/tmp: %s", strerror(errno));
+        complain("can't make a directory in %s: %s", parent, strerror(errno));
         self->dir[0] = '\0';
         return false;
     }

@@ -32,14 +32,14 @@ typedef struct compare_options {
     const char *own[OWN_MOST]; /* servers of the user's: "NAME=COMMAND" */
     size_t own_count;
     bool quick, list, peers, anyway, help;
-    const char *out;                            /* a directory */
-    const char *models;                         /* "a,b"; NULL: all */
-    const char *workloads;                      /* the same */
-    double rate;                                /* < 0: not given; 0: closed loop only */
-    double duration;                            /* seconds of each load; 0: not given */
-    unsigned connections, rounds, server_cores; /* 0: not given */
-    const char *serve;                          /* be this model's server, and nothing else */
-    const char *files, *dir;                    /* of its files; for what it makes */
+    const char *out;                                  /* a directory */
+    const char *models;                               /* "a,b"; NULL: all */
+    const char *workloads;                            /* the same */
+    double rate;                                      /* < 0: not given; 0: closed loop only */
+    double duration;                                  /* seconds of each load; 0: not given */
+    unsigned connections, idle, rounds, server_cores; /* 0: not given */
+    const char *serve;                                /* be this model's server, and nothing else */
+    const char *files, *dir;                          /* of its files; for what it makes */
     unsigned workers;
     uint16_t port;
 } compare_options;
@@ -81,9 +81,9 @@ typedef struct run {
     progress progress;
     int signals; /* signalfd(2): SIGINT, SIGTERM, SIGHUP */
     int signum;  /* that asked for the end; 0: none */
-    char dir[64], files[80],
-        scratch[80]; /* of the run's own; in it: of the file workload; of peers */
-    char exe[4096];  /* this program */
+    char dir[256], files[272],
+        scratch[272]; /* of the run's own; in it: of the file workload; of peers */
+    char exe[4096];   /* this program */
     server server;
     bool up;      /* the server */
     bool stained; /* the server has not done all it was asked for: the next load gets a new one */

@@ -15,7 +15,7 @@ const char compare_help[] =
     "the\n"
     "same way, and writes what came of it to compare.html, compare.json and compare.csv.\n"
     "\n"
-    "      --quick            in less than two minutes: three workloads of eleven, fewer rounds; "
+    "      --quick            in less than two minutes: four workloads of eleven, fewer rounds; "
     "no peers\n"
     "      --models A,B       only these models and peers (--list names them)\n"
     "      --server NAME=COMMAND  compare with this one too: a shell command that serves on\n"
@@ -25,6 +25,7 @@ const char compare_help[] =
     "0: closed\n"
     "                         loop, the next request when the answer is there\n"
     "      --connections N    that are busy, instead of the workload's own number\n"
+    "      --idle N           connections in an idle crowd, instead of 100, 1,000 and 10,000\n"
     "      --duration SECONDS of each load (fractions are allowed), instead of what fits into the "
     "time\n"
     "      --rounds N         models take turns so often, instead of one to three times\n"
@@ -68,6 +69,7 @@ static const option options[] = {
     OPTION("--rate", REAL, rate, 0, 10e6),
     OPTION("--duration", REAL, duration, 0.01, 3600),
     OPTION("--connections", NUMBER, connections, 1, 100000),
+    OPTION("--idle", NUMBER, idle, 1, 1000000),
     OPTION("--rounds", NUMBER, rounds, 1, 1000),
     OPTION("--server-cores", NUMBER, server_cores, 1, 1024),
     /* What it calls itself with, to be a server. */

@@ -113,6 +113,10 @@ static extent extent_of(const plan_wish *wish, const workload_row *row, unsigned
     }
     if (size.rounds > most) size.rounds = most;
     if (wish->rounds) size.rounds = wish->rounds;
+    if (wish->idle && size.crowds[0]) {
+        size.crowds[0] = wish->idle;
+        size.crowds[1] = 0;
+    }
     return size;
 }
 

@@ -28,7 +28,7 @@ void point_blame(point *self, const char *reason) {
 
 /* The file is not in the page cache when it is next asked for. */
 static void make_cold(const run *self, const char *name) {
-    char path[128];
+    char path[300];
     snprintf(path, sizeof path, "%s/%s", self->files, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return;

@@ -185,6 +185,7 @@ static bool make_plan(run *self, size_t subjects, size_t workloads) {
                       .budget_s = options->quick ? QUICK_S : FULL_S,
                       .rate = options->rate,
                       .connections = options->connections,
+                      .idle = options->idle,
                       .rounds = options->rounds,
                       .duration_s = options->duration};
     bool made = plan_make(&wish, &self->plan);

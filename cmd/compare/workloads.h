@@ -71,6 +71,7 @@ typedef struct plan_wish {
     double budget_s;
     double rate;          /* >= 0: this one only (0: closed loop only); < 0: not said */
     unsigned connections; /* 0: not said */
+    unsigned idle;        /* the one size of crowds; 0: not said */
     unsigned rounds;      /* 0: not said */
     double duration_s;    /* of each load; 0: what the budget allows */
 } plan_wish;

@@ -1,0 +1,352 @@
+#!/usr/bin/env python3
+"""`rondo compare` from the outside: tiny runs, servers that fail in each way, ends of each kind.
+
+    test/compare_test.py [WORD...]    only the tests with a WORD in their name
+
+What a run finds is not compared with any clock: the machine may be busy.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from running import BUILD, run_tests
+
+RONDO = os.path.join(BUILD, "rondo")
+LIMIT_S = 300 if os.environ.get("VARIANT") else 90
+# Of a run of the tests, found in the environment of whatever it starts.
+MARK = f"RONDO_COMPARE_TEST={os.getpid()}"
+
+SERVER = """
+import os, signal, socket, sys, threading, time
+listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=1000)
+OK = b"HTTP/1.1 200 OK\\r\\nContent-Length: 14\\r\\n\\r\\nHello, world!\\n"
+def serve(connection):
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        while connection.recv(4096):
+            if not answer(connection): break
+    except OSError: pass
+    connection.close()
+def accept():
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=serve, args=(connection,), daemon=True).start()
+"""
+
+
+def environment(**more):
+    return dict(os.environ, **dict([MARK.split("=")]), **more)
+
+
+def left():
+    """Processes that a run has started and that are still there."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if MARK.encode() in file.read().split(b"\0"):
+                    found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+def wait_until_none_is_left():
+    end = time.monotonic() + LIMIT_S
+    while left():
+        assert time.monotonic() < end, [open(f"/proc/{pid}/cmdline").read() for pid in left()]
+        time.sleep(0.02)
+
+
+class Comparison:
+    def __init__(self, *args, servers=None):
+        self.folder = tempfile.mkdtemp(prefix="rondo-compare-test-")
+        for name, code in (servers or {}).items():
+            path = os.path.join(self.folder, name + ".py")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(code)
+            args += ("--server", f"{name}=exec {sys.executable} {path}")
+        self.process = subprocess.Popen(
+            [RONDO, "compare", "--anyway", "--out", self.folder, *args], env=environment(TMPDIR=self.folder),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def end(self, status=0):
+        out, err = self.process.communicate(timeout=LIMIT_S)
+        assert self.process.returncode == status, (self.process.returncode, out, err)
+        wait_until_none_is_left()
+        return out, err
+
+    def wait_for(self, text):
+        """Until standard error has a line with the text."""
+        for line in self.process.stderr:
+            if text in line:
+                return
+        assert False, f"no '{text}'"
+
+    def points(self):
+        with open(os.path.join(self.folder, "compare.json"), encoding="utf-8") as file:
+            self.json = json.load(file)
+        return self.json["points"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        shutil.rmtree(self.folder)
+
+
+def short(*args, seconds=0.3):
+    return ["--duration", str(seconds), "--rounds", "1", *args]
+
+
+def of(points, subject):
+    found = [point for point in points if point["subject"] == subject]
+    assert found, (subject, points)
+    return found
+
+
+def test_a_small_run():
+    with Comparison(*short("--models", "loop,epoll", "--workload", "hello,file-64k,idle", "--rate", "300"),
+                    "--rounds", "2", "--connections", "4", "--idle", "50") as run:
+        out, _ = run.end()
+        points = run.points()
+        assert "hello" in out and "loop" in out, out
+        for name in "compare.html", "compare.csv":
+            assert os.path.getsize(os.path.join(run.folder, name)) > 100
+        assert [(p["workload"], p["subject"], p["round"]) for p in points[:4]] == [
+            ("hello", "epoll", 0), ("hello", "loop", 0), ("file-64k", "epoll", 0), ("file-64k", "loop", 0)], points
+        # In the second round the other one is first.
+        second = [p["subject"] for p in points if p["round"] == 1]
+        assert second[:2] == ["loop", "epoll"], second
+        for point in points:
+            assert point["reason"] is None, point
+            assert point["done"] + point["late"] == 90 and point["done"] > 0, point
+            assert point["errors"] == point["refused"] == 0, point
+            assert 0 < point["p50_us"] <= point["p99_us"] <= point["max_us"], point
+            assert point["processes"] == point["threads"] == 1 or point["workload"] == "file-64k", point
+            assert point["idle_connections"] == (50 if point["workload"] == "idle" else 0), point
+            assert point["fds"] >= 4 + point["idle_connections"], point
+            assert point["cpu_us_per_request"] > 0 and point["total_resident_bytes"] > 100000, point
+            assert point["voluntary_switches_per_request"] > 0, point
+        names = sorted(os.listdir(run.folder))
+        assert names == ["compare.csv", "compare.html", "compare.json"], names
+
+
+def test_a_closed_loop_is_the_most_and_a_sweep_is_of_it():
+    with Comparison(*short("--models", "epoll", "--workload", "hello", seconds=0.2)) as run:
+        run.end()
+        points = run.points()
+        assert points[0]["asked_per_s"] is None and points[0]["done"] > 100, points[0]
+        asked = [p["asked_per_s"] for p in points[1:]]
+        most = points[0]["rate_per_s"]
+        assert asked[0] == 1000 and len(set(asked)) == len(asked), asked
+        assert all(0.25 * most < rate < 1.3 * most for rate in asked[1:]), (most, asked)
+
+
+def test_models_of_many_processes_are_counted_whole():
+    with Comparison(*short("--models", "fork,thread", "--workload", "hello", "--rate", "200", "--connections", "10")) as run:
+        run.end()
+        fork, thread = run.points()
+        assert (fork["processes"], fork["threads"]) == (11, 11), fork
+        assert (thread["processes"], thread["threads"]) == (1, 11), thread
+        assert fork["done"] > 0 and thread["done"] > 0, (fork, thread)
+        # Each request wakes its process up.
+        assert 0.5 < fork["voluntary_switches_per_request"] < 3, fork
+        assert fork["cpu_us_per_request"] > 0
+
+
+WAITS = SERVER + """
+def answer(connection):
+    time.sleep(0.04)
+    connection.sendall(OK)
+    return True
+accept()
+"""
+
+
+def test_a_known_latency_is_measured():
+    """Each answer takes 40 ms at least, and each connection sends when it has its answer: 25/s at most."""
+    with Comparison(*short("--workload", "hello", "--models", "iterative", "--rate", "0", "--connections", "5", seconds=1),
+                    servers={"waits": WAITS}) as run:
+        run.end()
+        point = of(run.points(), "waits")[0]
+        assert 40000 <= point["p50_us"] <= point["p99_us"], point
+        assert 0 < point["done"] <= 5 * 25 + 5, point
+        # Closed loop: so many are under way all the time (Little's law).
+        assert point["rate_per_s"] * point["p50_us"] / 1e6 < 6, point
+
+
+STALLS = SERVER + """
+def answer(connection):
+    # Half of each 0.8 s nobody is answered.
+    now = time.monotonic() % 0.8
+    if now < 0.4: time.sleep(0.4 - now)
+    connection.sendall(OK)
+    return True
+accept()
+"""
+
+
+def test_a_server_that_stalls_is_seen_to_delay_all_that_arrive():
+    """Of all arrivals a quarter come in the first half of a stall, and wait 200 ms or longer. Were latency counted from when a
+    connection was free, 4 connections would show 4 slow requests in each stall, of 80."""
+    with Comparison(*short("--workload", "hello", "--models", "iterative", "--rate", "200", "--connections", "4", seconds=2.4),
+                    servers={"stalls": STALLS}) as run:
+        run.end()
+        point = of(run.points(), "stalls")[0]
+        assert point["done"] + point["late"] == 480, point
+        assert point["p75_us"] > 150000, point
+        assert point["max_us"] > 300000, point
+
+
+LIES = SERVER + """
+count = 0
+def answer(connection):
+    global count
+    count += 1
+    connection.sendall(OK.replace(b"world", b"wor1d") if count % 2 else OK.replace(b"200", b"503"))
+    return True
+accept()
+"""
+CLOSES = SERVER + """
+def answer(connection): return False
+accept()
+"""
+CLOSES_WELL = SERVER + """
+def answer(connection):
+    connection.sendall(OK.replace(b"\\r\\n\\r\\n", b"\\r\\nConnection: close\\r\\n\\r\\n"))
+    return False
+accept()
+"""
+SILENT = SERVER + """
+def answer(connection): return True
+accept()
+"""
+
+
+def test_answers_that_are_none():
+    with Comparison(*short("--workload", "hello", "--models", "iterative", "--rate", "100", "--connections", "2"),
+                    servers={"lies": LIES, "closes": CLOSES, "silent": SILENT, "well": CLOSES_WELL}) as run:
+        run.end()
+        points = run.points()
+        lies, closes = of(points, "lies")[0], of(points, "closes")[0]
+        silent, well = of(points, "silent")[0], of(points, "well")[0]
+        assert lies["done"] == 0 and lies["errors"] > 0 and "answered with" in lies["reason"], lies
+        assert closes["done"] == 0 and closes["errors"] > 0 and "break off" in closes["reason"], closes
+        assert silent["done"] == 0 and silent["late"] == 30, silent
+        assert well["done"] > 0 and well["errors"] == 0, well
+        # The models are measured whatever the others do.
+        assert of(points, "iterative")[0]["done"] > 0
+
+
+STUBBORN = SERVER + """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0: time.sleep(1000)
+    os._exit(0)
+time.sleep(1000)
+"""
+DIES = SERVER + """
+def answer(connection):
+    print("first line\\nit can't go on", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+accept()
+"""
+
+
+def test_servers_that_fail_have_that_as_their_result():
+    with Comparison(*short("--workload", "hello", "--models", "loop", "--rate", "100", "--connections", "2"),
+                    "--server", "absent=exec /nonexistent/server", "--server", "ends=echo why not >&2; exit 3",
+                    "--server", "quiet=exit 4", "--server", "crashes=kill -SEGV $$",
+                    servers={"stubborn": STUBBORN, "dies": DIES}) as run:
+        out, _ = run.end()
+        reasons = {point["subject"]: point["reason"] for point in run.points()}
+        assert "/nonexistent/server" in reasons["absent"], reasons
+        assert reasons["ends"] == "why not", reasons
+        assert "status 4" in reasons["quiet"], reasons
+        assert "signal 11" in reasons["crashes"], reasons
+        assert reasons["dies"] == "it can't go on", reasons
+        assert reasons["stubborn"], reasons
+        assert reasons["loop"] is None and of(run.points(), "loop")[0]["done"] > 0, reasons
+        assert "dies" in out, out
+
+
+def end_by(signum, status):
+    with Comparison("--workload", "hello", "--models", "loop,fork", "--duration", "0.2", "--rounds", "200") as run:
+        run.wait_for("loop")
+        run.wait_for("fork")
+        run.process.send_signal(signum)
+        run.end(status)
+        points = run.points()
+        assert points and run.json["settings"]["interrupted"] is True, run.json["settings"]
+        assert points[0]["done"] > 0, points
+
+
+def test_ctrl_c_keeps_what_was_measured():
+    end_by(signal.SIGINT, 130)
+
+
+def test_sigterm_does_too():
+    end_by(signal.SIGTERM, 143)
+
+
+def test_kill_9_leaves_nothing_running():
+    with Comparison("--workload", "hello", "--models", "fork", "--duration", "30",
+                    servers={"stubborn": STUBBORN}) as run:
+        run.wait_for("stubborn")
+        end = time.monotonic() + LIMIT_S
+        while len(left()) < 5:  # runner, keeper, server, two of its children
+            assert time.monotonic() < end
+        run.process.kill()
+        run.process.communicate(timeout=LIMIT_S)
+        wait_until_none_is_left()
+
+
+def test_a_keeper_that_is_killed_leaves_nothing_either():
+    with Comparison("--workload", "hello", "--duration", "0.5", "--rounds", "1", "--models", "fork", "--rate", "100") as run:
+        run.wait_for("fork")
+        end = time.monotonic() + LIMIT_S
+        keepers = []
+        while not keepers and time.monotonic() < end:
+            for pid in left():
+                try:
+                    with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+                        if file.read() == "rondo-keeper\n":
+                            keepers.append(pid)
+                except OSError:
+                    pass
+        os.kill(keepers[0], signal.SIGKILL)
+        run.end()
+
+
+def test_wrong_usage():
+    for args, says in [(["--models", "nope"], "no model 'nope'"), (["--workload", "hello,nope"], "no workload 'nope'"),
+                       (["--rate", "-1"], "'-1' will not do for --rate"), (["--rate", "nan"], "will not do"),
+                       (["--connections", "1.5"], "whole number"), (["--connections", "0"], "from 1 to"),
+                       (["--duration"], "needs a value"), (["--out", ""], "not empty"), (["--what"], "no option '--what'"),
+                       (["what"], "takes options only"), (["--server", "x"], "NAME=COMMAND"),
+                       (["--server", "a b=c"], "NAME=COMMAND"), (["--models="], "not empty")]:
+        done = subprocess.run([RONDO, "compare", *args], capture_output=True, text=True, timeout=LIMIT_S)
+        assert done.returncode == 2 and says in done.stderr, (args, done)
+    done = subprocess.run([RONDO, "compare", "--out", "/nonexistent"], capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 1 and "/nonexistent" in done.stderr, done
+
+
+def test_lists():
+    done = subprocess.run([RONDO, "compare", "--list"], capture_output=True, text=True, timeout=LIMIT_S)
+    for name in "iterative", "loop-pool", "blocker", "nginx":
+        assert name in done.stdout, done.stdout
+    done = subprocess.run([RONDO, "help", "compare"], capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 0 and "--quick" in done.stdout
+
+
+sys.exit(run_tests(globals()))

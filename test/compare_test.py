@@ -242,6 +242,7 @@ def test_answers_that_are_none():
         assert lies["done"] == 0 and lies["errors"] > 0 and "answered with" in lies["reason"], lies
         assert closes["done"] == 0 and closes["errors"] > 0 and "break off" in closes["reason"], closes
         assert silent["done"] == 0 and silent["late"] == 30, silent
+        assert silent["p50_us"] >= 250000, silent  # what is late counts with the time that it has waited
         assert well["done"] > 0 and well["errors"] == 0, well
         # The models are measured whatever the others do.
         assert of(points, "iterative")[0]["done"] > 0
@@ -278,6 +279,15 @@ def test_servers_that_fail_have_that_as_their_result():
         assert reasons["stubborn"], reasons
         assert reasons["loop"] is None and of(run.points(), "loop")[0]["done"] > 0, reasons
         assert "dies" in out, out
+
+
+def test_a_port_that_was_taken_is_not_the_server_s_fault():
+    with Comparison(*short("--workload", "hello", "--models", "epoll", "--rate", "100", "--connections", "2"),
+                    "--server", "late=test -e $TMPDIR/tried || { touch $TMPDIR/tried; echo bind: Address already in use >&2; exit 1; }; "
+                    f"exec {RONDO} compare --serve poll --port $PORT --files $FILES") as run:
+        run.end()
+        late = of(run.points(), "late")[0]
+        assert late["reason"] is None and late["done"] > 0, late
 
 
 def end_by(signum, status):

@@ -75,7 +75,7 @@ TEST(a_plan_takes_the_time_that_there_is) {
 }
 
 TEST(a_load_that_needs_its_time_gets_it) {
-    plan made = make(of(12, 100), "blocker");
+    plan made = make(of(12, 20), "blocker");
     CHECK(made.count > 0);
     for (size_t i = 0; i < made.count; i++) CHECK(made.shots[i].seconds >= 3);
     plan_free(&made);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* A little less than what is promised: there is a report to make. */
-#define QUICK_S 105
+#define QUICK_S 95
 #define FULL_S 570
 
 int subjects_list(void) {

@@ -200,16 +200,17 @@ static void on_end(rondo_http_call *call, void *arg) {
 static void on_error(rondo_http_call *call, int error, void *arg) {
     get *g = arg;
     const char *url = *rondo_http_call_url(call) ? rondo_http_call_url(call) : g->options.url;
-    const char *tls = rondo_http_call_tls_error(call);
+    const char *words = rondo_http_call_error_text(call);
+    const char *stage = rondo_http_stage_text(rondo_http_call_stage(call));
     get_progress_end(&g->progress);
     if (error == RONDO_EINVAL)
         complain("'%s' is no URL of http or https, or the method is none", g->options.url);
     else if (error == RONDO_EPERM && rondo_http_call_status(call) > 0)
         complain("%s: the proxy refuses with %d", url, rondo_http_call_status(call));
-    else if (*tls)
-        complain("%s: TLS failed: %s", url, tls);
+    else if (*rondo_http_call_tls_error(call))
+        complain("%s: TLS failed: %s", url, words);
     else
-        complain("%s: %s", url, rondo_error_text(error));
+        complain("%s: %s (while %s)", url, words, stage);
     if (g->out && g->options.output && g->progress.got > 0)
         complain("%s has what came until then; -C goes on from there", g->options.output);
     fail(g, error == RONDO_EINVAL                              ? EXIT_USAGE
@@ -341,8 +342,7 @@ static int trust(const get_options *given, rondo_tls_context *context) {
 static bool set_up_client(get *g) {
     const get_options *given = &g->options;
     rondo_tls_context *context = NULL;
-    if (given->proxy && rondo_http_client_set_proxy(g->client, given->proxy) < 0) {
-        complain("'%s' is no proxy; give http://HOST[:PORT]", given->proxy);
+    if (!get_set_proxies(given, g->client)) {
         fail(g, EXIT_USAGE);
         return false;
     }

@@ -6,6 +6,7 @@
  *   get_options.c   the command line, and the help
  *   get_resume.c    the file of an earlier run
  *   get_progress.c  the bar on a terminal
+ *   get_proxy.c     by way of whom
  */
 #ifndef GET_H
 #define GET_H
@@ -24,7 +25,7 @@ typedef struct get_options {
     char *fields[GET_FIELDS_MOST]; /* "Name: value", of the command line */
     size_t field_count;
     const char *data; /* of the body; "@FILE" is a file's; NULL: none */
-    const char *proxy, *unix_path, *user, *trust;
+    const char *proxy, *no_proxy, *unix_path, *user, *trust;
     uint64_t max_time_ms; /* 0: not given */
     bool resume, head, no_follow, compressed, insecure, quiet, help;
 } get_options;
@@ -48,6 +49,11 @@ void get_remember(int fd, const char *etag);
 bool get_range_fits(rondo_slice content_range, int64_t size);
 /* Whether a 416 says that the file is complete: "bytes * / SIZE". */
 bool get_range_complete(rondo_slice content_range, int64_t size);
+
+/* ---- get_proxy.c ---- */
+
+/* What the command line says, or the environment; false: it has complained. */
+bool get_set_proxies(const get_options *given, rondo_http_client *client);
 
 /* ---- get_progress.c ---- */
 

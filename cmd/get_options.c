@@ -23,7 +23,11 @@ const char get_help[] =
     "      --max-time SECONDS       give up after so long (fractions are allowed)\n"
     "      --no-follow     do not follow redirects (10 are followed else)\n"
     "      --compressed    ask for gzip, write what was compressed\n"
-    "      --proxy URL     by way of http://[USER:PASSWORD@]HOST[:PORT]\n"
+    "  -x, --proxy URL     by way of http[s]://[USER:PASSWORD@]HOST[:PORT]; \"\": of nobody; else\n"
+    "                      what http_proxy and https_proxy in the environment say\n"
+    "      --no-proxy LIST hosts to ask without it, like 'localhost,10.0.0.0/8,.example.org'; "
+    "else\n"
+    "                      what no_proxy says\n"
     "      --unix PATH     connect to a Unix socket; URL still says what is asked for\n"
     "      --trust FILE    trust the certificates in this PEM file, instead of the system's\n"
     "      --insecure      do not check the server's certificate\n"
@@ -49,13 +53,14 @@ typedef struct option {
     { letter, name, NONE, offsetof(get_options, member) }
 
 static const option options[] = {
-    TEXT("-o", "--output", output),       TEXT("-X", "--method", method),
-    TEXT("-d", "--data", data),           TEXT("", "--proxy", proxy),
-    TEXT("", "--unix", unix_path),        TEXT("", "--user", user),
-    TEXT("", "--trust", trust),           FLAG("-C", "--continue", resume),
-    FLAG("-i", "--include", head),        FLAG("", "--no-follow", no_follow),
-    FLAG("", "--compressed", compressed), FLAG("", "--insecure", insecure),
-    FLAG("-q", "--quiet", quiet),         FLAG("-h", "--help", help),
+    TEXT("-o", "--output", output),     TEXT("-X", "--method", method),
+    TEXT("-d", "--data", data),         TEXT("-x", "--proxy", proxy),
+    TEXT("", "--no-proxy", no_proxy),   TEXT("", "--unix", unix_path),
+    TEXT("", "--user", user),           TEXT("", "--trust", trust),
+    FLAG("-C", "--continue", resume),   FLAG("-i", "--include", head),
+    FLAG("", "--no-follow", no_follow), FLAG("", "--compressed", compressed),
+    FLAG("", "--insecure", insecure),   FLAG("-q", "--quiet", quiet),
+    FLAG("-h", "--help", help),
 };
 
 /* "-xVALUE", "-x VALUE", "--name VALUE" or "--name=VALUE" at argv[*at]: NULL when it is another option,

@@ -72,8 +72,13 @@ def ok(body, fields=""):
     return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{fields}\r\n{body}"
 
 
-def get(*args, given=None):
-    done = subprocess.run([RONDO, "get", *args], input=given, capture_output=True, timeout=LIMIT_S)
+# What this machine's environment says about proxies is not for the tests.
+PLAIN = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
+def get(*args, given=None, **environment):
+    done = subprocess.run([RONDO, "get", *args], input=given, capture_output=True, timeout=LIMIT_S,
+                          env={**PLAIN, **environment})
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
@@ -136,13 +141,15 @@ def test_what_can_not_be_got():
     with Server(says("nonsense\r\n\r\n")) as server:
         same(get(server.url)[0], 4)
     with Server(lambda connection, number: connection.recv(1)) as server:
-        same(get("--max-time", "0.2", server.url)[0], 1)
+        status, _, err = get("--max-time", "0.2", server.url)
+        same(status, 1)
+        assert "the call was not over in time (while awaiting the answer)" in err, err
 
 
 def test_wrong_usage():
     for args in [], ["a", "b"], ["--no-such", "a"], ["-o"], ["-C", "http://a/"], ["ftp://a/"], ["a b"], \
             ["--max-time", "x", "http://a/"], ["-H", "no colon", "http://a/"], ["-X", "G T", "http://a/"], \
-            ["--proxy", "x", "http://a/"]:
+            ["--proxy", "ftp://x", "http://a/"]:
         status, out, err = get(*args)
         same((status, out), (2, ""))
         assert err.startswith("rondo: ") and err.count("\n") == 1, (args, err)
@@ -313,6 +320,37 @@ def test_a_proxy():
         same(get("--proxy", server.url.replace("//", "//a:b@"), "http://no.such.test/x"), (0, "from the proxy", ""))
         assert server.asked[0].startswith("GET http://no.such.test/x HTTP/1.1\r\nHost: no.such.test\r\n")
         assert "Proxy-Authorization: Basic YTpi\r\n" in server.asked[0]
+
+
+def test_proxies_of_the_environment():
+    def way(*args, **environment):
+        """Who was asked, and for what, by a URL of http."""
+        with Server(says(ok("proxy"))) as proxy, Server(says(ok("other"))) as other:
+            environment = {name: value.format(proxy=proxy.url, other=other.url, port=proxy.port)
+                           for name, value in environment.items()}
+            args = [arg.format(proxy=proxy.url, other=other.url) for arg in args]
+            status, out, err = get(*args, **environment)
+            return out or err, (proxy.asked + other.asked + [""])[0].split("\r\n")[0]
+
+    url, through = "http://one.test/x", "GET http://one.test/x HTTP/1.1"
+    same(way(url, http_proxy="{proxy}"), ("proxy", through))
+    same(way(url, http_proxy="127.0.0.1:{port}"), ("proxy", through))
+    same(way("-x", "{proxy}", url), ("proxy", through))
+    same(way("--proxy={proxy}", url, http_proxy="{other}"), ("proxy", through))
+    same(way("{other}", http_proxy="{proxy}", no_proxy="127.0.0.0/8")[0], "other")
+    same(way("{other}", http_proxy="{proxy}", NO_PROXY="a.test, 127.0.0.1")[0], "other")
+    same(way("{other}", http_proxy="{proxy}", no_proxy="", NO_PROXY="*")[0], "other")
+    same(way("-x", "{proxy}", "--no-proxy", "127.0.0.1", "{other}")[0], "other")
+    same(way("--no-proxy", "one.test", "{other}", http_proxy="{proxy}", no_proxy="*")[0], "proxy")
+    same(way("-x", "", "{other}", http_proxy="{proxy}")[0], "other")
+    # A CGI program's client would say where its secrets go.
+    same(way("{other}", HTTP_PROXY="{proxy}")[0], "other")
+    same(way("{other}", https_proxy="{proxy}")[0], "other")
+    for name in "https_proxy", "HTTPS_PROXY":
+        same(way("https://one.test/", **{name: "{proxy}"})[1], "CONNECT one.test:443 HTTP/1.1")
+    status, out, err = get(url, http_proxy="ftp://a:secret@b")
+    same((status, out), (2, ""))
+    assert "http_proxy" in err and "secret" not in err, err
 
 
 sys.exit(run_tests(globals()))

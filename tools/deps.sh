@@ -58,6 +58,8 @@ for group in "$@"; do
         need nodejs have node
         need golang-go have go
         need procps have pgrep
+        need node-ws sh -c '[ -d /usr/share/nodejs/ws ]'
+        need python3-websockets sh -c '/usr/bin/python3 -c "import websockets" || python3 -c "import websockets"'
         ;;
     peers) # of compare: see compare/peers.def. apache2-bin has no service that would start.
         need nodejs have node

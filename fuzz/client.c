@@ -5,16 +5,8 @@
  * of a body comes before an error; of `end` and `error` exactly one comes, and nothing after it; and
  * nothing of a call is left when it has closed.
  */
-#include "fuzz.h"
+#include "web.h"
 
-#include <errno.h>
-#include <rondo/http_client.h>
-#include <stddef.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include "loop/loop.h"
 #include "loop/wake.h"
 
 typedef struct heard {
@@ -113,9 +105,14 @@ static rondo_http_call *ask(uint8_t what, heard *h) {
     return call;
 }
 
+static bool answer(void *arg, const uint8_t *piece, size_t len) {
+    if (send(*(int *)arg, piece, len, MSG_NOSIGNAL) < 0) return false;
+    turns(1);
+    return true;
+}
+
 static void converse(const uint8_t *data, size_t size, bool whole, heard *h) {
     char sink[4096];
-    dice d = dice_of(data, size);
     h->len = h->body_len = 0;
     h->over = h->failed = h->closed = false;
     ask(data[0], h);
@@ -127,15 +124,7 @@ static void converse(const uint8_t *data, size_t size, bool whole, heard *h) {
     MUST(fd >= 0);
     turns(3);
     while (recv(fd, sink, sizeof sink, 0) > 0) {}
-    for (data++, size--; size > 0;) {
-        size_t most = throw_dice(&d, 4) == 0 ? 64 : 4,
-               piece = whole ? size : 1 + throw_dice(&d, most);
-        if (piece > size) piece = size;
-        if (send(fd, data, piece, MSG_NOSIGNAL) < 0) break;
-        turns(1);
-        data += piece;
-        size -= piece;
-    }
+    web_cut(data + 1, size - 1, whole, answer, &fd);
     turns(4);
     shutdown(fd, SHUT_WR);
     for (int i = 0; i < 200 && !h->closed; i++) turns(1);

@@ -89,19 +89,38 @@ static inline void web_send(web *w, int fd, const uint8_t *data, size_t size, an
     }
 }
 
-/* Sends whole, or in pieces that follow from the input, with a turn behind each. */
-static inline void web_converse(web *w, int fd, const uint8_t *data, size_t size, bool whole,
-                                answers *got) {
+/* Gives it away whole, or in pieces that follow from the input; give: false when nobody takes more. */
+static inline void web_cut(const uint8_t *data, size_t size, bool whole,
+                           bool (*give)(void *arg, const uint8_t *piece, size_t len), void *arg) {
     dice d = dice_of(data, size);
     while (size > 0) {
         size_t most = throw_dice(&d, 4) == 0 ? 64 : 4,
                piece = whole ? size : 1 + throw_dice(&d, most);
         if (piece > size) piece = size;
-        web_send(w, fd, data, piece, got);
-        web_turn(w);
+        if (!give(arg, data, piece)) return;
         data += piece;
         size -= piece;
     }
+}
+
+typedef struct web_talk {
+    web *w;
+    int fd;
+    answers *got;
+} web_talk;
+
+static inline bool web_give(void *arg, const uint8_t *piece, size_t len) {
+    web_talk *talk = arg;
+    web_send(talk->w, talk->fd, piece, len, talk->got);
+    web_turn(talk->w);
+    return true;
+}
+
+/* Sends whole or in pieces, with a turn behind each. */
+static inline void web_converse(web *w, int fd, const uint8_t *data, size_t size, bool whole,
+                                answers *got) {
+    web_talk talk = {w, fd, got};
+    web_cut(data, size, whole, web_give, &talk);
     web_pump(w, fd, got);
 }
 

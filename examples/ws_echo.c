@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * WebSockets, both ends: ws_echo [PORT] sends every message back, with backpressure; ws_echo URL
- * connects, sends each line of its standard input as a text and prints what comes.
+ * connects, sends each line of its standard input as a text and prints what comes. A PEM file with
+ * certificate and key in WS_ECHO_CERTIFICATE makes it a server of wss, one in WS_ECHO_TRUST says whom a
+ * client believes; WS_ECHO_PROXY is its proxy.
  *
  * args: 8080
  * libs: wslay
@@ -40,11 +42,23 @@ static void on_signal(rondo_signal *sigint, int signum, void *arg) {
     rondo_close(sigint);
 }
 
+/* 0 or an error, also where nothing is to be done. */
+static int secure(rondo_http_server *server, const char *file) {
+    rondo_tls_context *context = NULL;
+    if (!file) return 0;
+    int error = rondo_tls_context_new(RONDO_TLS_SERVER, &context);
+    if (error == 0) error = rondo_tls_add_certificate_file(context, file, file);
+    if (error == 0) error = rondo_server_set_tls(rondo_http_server_listener(server), context);
+    rondo_tls_context_free(context);
+    return error;
+}
+
 static int serve(rondo_loop *loop, const char *port) {
     char address[RONDO_ADDRESS_TEXT_BYTES];
     rondo_http_server *server = rondo_http_server_new(loop);
     rondo_http_server_on_request(server, on_request, NULL);
     int error = rondo_http_server_listen(server, "127.0.0.1", (uint16_t)atoi(port));
+    if (error == 0) error = secure(server, getenv("WS_ECHO_CERTIFICATE"));
     if (error < 0) {
         fprintf(stderr, "ws_echo: port %s: %s\n", port, rondo_error_text(error));
         return 1;
@@ -91,12 +105,24 @@ static void on_error(rondo_websocket *socket, int error, void *arg) {
 
 static void on_close(rondo_handle *socket, void *arg) { rondo_close((rondo_http_client *)arg); }
 
+static int set_up(rondo_http_client *client, const char *trust, const char *proxy) {
+    rondo_tls_context *context = NULL;
+    int error = proxy ? rondo_http_client_set_proxy(client, proxy) : 0;
+    if (error < 0 || !trust) return error;
+    error = rondo_tls_context_new(RONDO_TLS_CLIENT, &context);
+    if (error == 0) error = rondo_tls_add_trust_file(context, trust);
+    if (error == 0) error = rondo_http_client_set_tls(client, context);
+    rondo_tls_context_free(context);
+    return error;
+}
+
 static int talk(rondo_loop *loop, const char *url, int *status) {
     rondo_websocket_options options = {.compression = RONDO_WEBSOCKET_FRESH, .protocols = "echo"};
     rondo_http_client *client = rondo_http_client_new(loop);
     rondo_websocket *socket;
     options.limits.message_bytes = 64 * 1024 * 1024;
-    int error = rondo_websocket_connect(client, url, &options, &socket);
+    int error = set_up(client, getenv("WS_ECHO_TRUST"), getenv("WS_ECHO_PROXY"));
+    if (error == 0) error = rondo_websocket_connect(client, url, &options, &socket);
     if (error < 0) {
         fprintf(stderr, "ws_echo: %s: %s\n", url, rondo_error_text(error));
         rondo_close(client);

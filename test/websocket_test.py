@@ -6,12 +6,17 @@ ws, plain and compressed.
 """
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
+import tempfile
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
@@ -253,6 +258,183 @@ def test_node_server():
     talk_to_node(True)
     talk_to_node({"threshold": 0, "serverMaxWindowBits": 9})
     talk_to_node({"threshold": 0, "serverNoContextTakeover": True})
+
+
+# ---- over TLS, and through a proxy ----
+
+
+def has_tls():
+    return shutil.which("openssl") is not None and "-lssl" in os.environ.get("LIBS", "-lssl")
+
+
+needs_tls = needs(has_tls, "TLS")
+
+
+@contextlib.contextmanager
+def certificate():
+    """A file with a certificate for 127.0.0.1, which is its own authority, and its key."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "both.pem")
+        parts = [os.path.join(folder, name) for name in ("certificate.pem", "key.pem")]
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-out", parts[0], "-keyout", parts[1]],
+                       check=True, capture_output=True)
+        with open(path, "wb") as both:
+            for part in parts:
+                with open(part, "rb") as file:
+                    both.write(file.read())
+        yield path
+
+
+@contextlib.contextmanager
+def environment(**values):
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            del os.environ[name]
+
+
+class Tunnels:
+    """A proxy that knows CONNECT and nothing else."""
+
+    def __init__(self):
+        self.asked, self.listener = [], socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                one, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(one,), daemon=True).start()
+
+    def serve(self, one):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += (more := one.recv(4096))
+            if not more:
+                return
+        self.asked.append(head.split(b"\r\n")[0].decode())
+        host, port = head.split(b" ")[1].decode().rsplit(":", 1)
+        with socket.create_connection((host, int(port))) as other:
+            one.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
+            back = threading.Thread(target=self.relay, args=(other, one), daemon=True)
+            back.start()
+            self.relay(one, other)
+            back.join()
+        one.close()
+
+    @staticmethod
+    def relay(source, to):
+        try:
+            while data := source.recv(65536):
+                to.sendall(data)
+            to.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+async def python_talks_tls(port, pem):
+    context = ssl.create_default_context(cafile=pem)
+    async with websockets.connect(f"wss://127.0.0.1:{port}/", ssl=context, max_size=None) as client:
+        for message in MESSAGES:
+            await client.send(message)
+            assert await client.recv() == message, len(message)
+        await client.close(4321, "bye")
+        assert client.close_code == 4321, client.close_code
+
+
+@needs_tls
+@needs_python
+def test_python_client_over_tls():
+    with certificate() as pem, environment(WS_ECHO_CERTIFICATE=pem), server() as echo:
+        asyncio.run(python_talks_tls(echo.port, pem))
+
+
+async def python_serves_tls(pem, proxy):
+    """An echo server of wss for one run of the example as a client."""
+    async def echo(client):
+        try:
+            async for message in client:
+                await client.send(message)
+        except websockets.ConnectionClosed:
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    lines = [f"line {number} " * (number % 300 + 1) for number in range(300)]
+    async with websockets.serve(echo, "127.0.0.1", 0, subprotocols=["echo"], ssl=context) as serving:
+        url = f"wss://127.0.0.1:{serving.sockets[0].getsockname()[1]}/"
+        client = await asyncio.create_subprocess_exec(
+            ECHO, url, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "WS_ECHO_TRUST": pem, **({"WS_ECHO_PROXY": proxy} if proxy else {})})
+        out, _ = await asyncio.wait_for(client.communicate("\n".join(lines).encode()), running.LIMIT_S)
+        assert client.returncode == 0, client.returncode
+        assert out.decode().split("\n")[:-1] == lines
+        return url
+
+
+@needs_tls
+@needs_python
+def test_python_server_over_tls_and_through_a_proxy():
+    with certificate() as pem:
+        asyncio.run(python_serves_tls(pem, None))
+        with Tunnels() as proxy:
+            url = asyncio.run(python_serves_tls(pem, proxy.url))
+            assert proxy.asked == [f"CONNECT {url[6:-1]} HTTP/1.1"], proxy.asked
+
+
+NODE_TLS = r"""
+const WebSocket = require('ws'), https = require('https'), fs = require('fs');
+const pem = fs.readFileSync(process.argv[2]);
+if (process.argv[1] === 'server') {
+    const web = https.createServer({cert: pem, key: pem});
+    new WebSocket.Server({server: web, handleProtocols: () => 'echo'}).on('connection', (socket) =>
+        socket.on('message', (data, binary) => socket.send(data, {binary})));
+    web.listen(0, '127.0.0.1', () => console.log(web.address().port));
+} else {
+    const socket = new WebSocket(`wss://127.0.0.1:${process.argv[3]}/`, ['echo'], {ca: pem});
+    const text = 'y'.repeat(300000);
+    socket.on('open', () => socket.send(text));
+    socket.on('message', (data) => { if (data.toString() === text) socket.close(1000); });
+    socket.on('close', (code) => process.exit(code === 1000 ? 0 : 1));
+}
+"""
+
+
+@needs_tls
+@needs_node
+def test_node_over_tls_both_ways():
+    with certificate() as pem:
+        with environment(WS_ECHO_CERTIFICATE=pem), server() as echo:
+            subprocess.run(["node", "-e", NODE_TLS, "client", pem, str(echo.port)], env=NODE, check=True,
+                           timeout=running.LIMIT_S)
+        node = subprocess.Popen(["node", "-e", NODE_TLS, "server", pem], env=NODE, stdout=subprocess.PIPE, text=True)
+        try:
+            port = int(node.stdout.readline())
+            lines = [f"line {number} " * 50 for number in range(300)]
+            client = subprocess.run([ECHO, f"wss://127.0.0.1:{port}/"], input="\n".join(lines), text=True,
+                                    capture_output=True, timeout=running.LIMIT_S,
+                                    env={**os.environ, "WS_ECHO_TRUST": pem})
+            assert client.returncode == 0, client.stderr
+            assert client.stdout.split("\n")[:-1] == lines
+            client = subprocess.run([ECHO, f"wss://127.0.0.1:{port}/"], input="", text=True, capture_output=True,
+                                    timeout=running.LIMIT_S)  # believes whom the system believes
+            assert client.returncode == 1 and "certificate" in client.stderr, client.stderr
+        finally:
+            node.kill()
+            node.communicate()
 
 
 # ---- what a client is told ----

@@ -307,6 +307,27 @@ TEST(what_can_not_be_made_again_gets_no_closed_connection) {
     }
 }
 
+/* A GET is made again anyway: for it the look would be a system call for nothing. */
+TEST(only_what_can_not_be_made_again_costs_a_look) {
+    for (int post = 0; post < 2; post++) {
+        world w;
+        heard h;
+        static line l;
+        world_open(&w);
+        ask(&w, &h, "GET", "/");
+        line_ask(&w, &l);
+        line_say(&w, &l, EMPTY);
+        new_call(&w, &h, post ? "POST" : "GET", at(&w, "/"));
+        faults_watch();
+        CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
+        CHECK_INT(faults_count(CALL_recv), post);
+        faults_clear();
+        CHECK_INT(figures(&w).reuses, 1);
+        line_close(&l);
+        world_close(&w);
+    }
+}
+
 TEST(all_connections_may_be_found_closed_at_once) {
     world w;
     heard h[3];

@@ -193,6 +193,23 @@ TEST(a_stage_may_be_without_a_bound) {
     stand_close(&s);
 }
 
+/* It is not the answer that stands still then. */
+TEST(a_server_that_has_answered_must_take_the_request_all_the_same) {
+    static const char head[] = OK("Content-Length: 9\r\n");
+    static stand s;
+    stand_open(&s);
+    to_send(&s);
+    line_send(&s.w, &s.l, head, sizeof head - 1);
+    turns(&s.w, 5);
+    CHECK_STR(s.h.text, "response 200");
+    advance(&s.w, 5800);
+    CHECK_INT(s.h.errors, 0);
+    advance(&s.w, 400);
+    CHECK_INT(s.h.error, RONDO_ETIMEDOUT);
+    CHECK_INT(s.h.stage, RONDO_HTTP_STAGE_SEND);
+    stand_close(&s);
+}
+
 TEST(other_errors_are_in_words_too) {
     static stand s;
     stand_open(&s);

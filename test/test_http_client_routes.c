@@ -586,6 +586,7 @@ TEST(tls_inside_tls_is_not_there) {
     CHECK_INT(rondo_http_call_send(h.call, NO_BODY), 0);
     turns(&w, 4);
     CHECK_STR(h.text, "ENOTSUP / close");
+    CHECK_STR(h.words, "TLS inside a proxy's TLS is not supported");
     CHECK_INT(figures(&w).connections, 0);
     world_close(&w);
 }

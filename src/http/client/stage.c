@@ -59,6 +59,7 @@ const char *rondo_http_call_error_text(const rondo_http_call *call) {
     RONDO__CHECK(call, &rondo__call_kind);
     if (call->late) return "the call was not over in time";
     if (call->error == RONDO_ETIMEDOUT) return late_text((rondo_http_stage)call->stage);
+    if (call->error == RONDO_ENOTSUP) return "TLS inside a proxy's TLS is not supported";
     if (call->tls_error) return call->tls_error;
     return call->error < 0 ? rondo_error_text(call->error) : "";
 }

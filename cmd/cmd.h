@@ -49,8 +49,8 @@ typedef struct serve_options {
     const char *log; /* a file; NULL: the standard output, unless quiet */
     rondo_http_log_format log_format;
     bool log_format_given;
-    size_t max_connections;    /* 0: the library's default */
-    uint64_t drain_timeout_ms; /* 0: none */
+    size_t max_connections, max_per_address; /* 0: the library's default */
+    uint64_t drain_timeout_ms;               /* 0: none */
     bool gzip, list, spa, cors, quiet, help, show_config;
 } serve_options;
 

@@ -36,6 +36,7 @@ static rondo_http_server *add_server(listeners *all) {
         rondo_close(server);
         return NULL;
     }
+    if (all->count > 0) rondo_http_server_count_with(server, all->servers[0]);
     all->servers[all->count++] = server;
     return server;
 }

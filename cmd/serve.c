@@ -241,6 +241,7 @@ static int run(serve *s) {
     s->listeners.arg = s;
     s->listeners.compress = s->options.gzip;
     s->listeners.limits.connections = s->options.max_connections;
+    s->listeners.limits.connections_per_address = s->options.max_per_address;
     status = open_directory(s);
     if (status == EXIT_OK) status = set_files(s);
     if (status == EXIT_OK && s->options.certificate != NULL) status = open_tls(s);

@@ -71,15 +71,23 @@ static int take_key(serve_options *ret, const char *value) {
     return EXIT_OK;
 }
 
-static int take_max_connections(serve_options *ret, const char *value) {
+static int take_connections(const char *value, size_t *ret) {
     uint64_t number;
 
     if (!read_number(value, 10000000, &number) || number == 0) {
         complain("'%s' is no number of connections; give one from 1 to 10000000", value);
         return EXIT_USAGE;
     }
-    ret->max_connections = (size_t)number;
+    *ret = (size_t)number;
     return EXIT_OK;
+}
+
+static int take_max_connections(serve_options *ret, const char *value) {
+    return take_connections(value, &ret->max_connections);
+}
+
+static int take_max_per_address(serve_options *ret, const char *value) {
+    return take_connections(value, &ret->max_per_address);
 }
 
 static int take_drain_timeout(serve_options *ret, const char *value) {
@@ -211,6 +219,7 @@ static const option table[] = {
     {"--log", take_log, 0},
     {"--log-format", take_log_format, 0},
     {"--max-connections", take_max_connections, 0},
+    {"--max-connections-per-address", take_max_per_address, 0},
     {"--drain-timeout", take_drain_timeout, 0},
     SWITCH("--list", list),
     SWITCH("--spa", spa),
@@ -295,6 +304,7 @@ static void show_limits(const serve_options *options) {
         rondo_http_limits limits;
         rondo_http_server_get_limits(server, &limits);
         if (options->max_connections > 0) limits.connections = options->max_connections;
+        if (options->max_per_address > 0) limits.connections_per_address = options->max_per_address;
 #define SHOW(field, type, value, what) \
     printf("limit            %s %" PRIu64 "\n", #field, (uint64_t)limits.field);
         RONDO_HTTP_LIMITS(SHOW)

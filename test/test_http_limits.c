@@ -644,14 +644,18 @@ TEST(linger_ends_with_the_client) {
 
 /* ---- numbers ---- */
 
+/* What a proxy says of a client. */
+#define FROM(address) "PROXY TCP4 " address " 127.0.0.1 1 2\r\n"
+
 TEST(connections_per_address) {
     rondo_http_limits limits = {.connections_per_address = 2};
     web_host web;
     web_peer peers[4];
     rondo_http_figures figures;
     web_open(&web, reply_target, NULL, &limits);
+    rondo_http_server_set_proxy_protocol(web.server, true); /* so that they can be from anywhere */
     for (int i = 0; i < 4; i++) {
-        peer_ask(&web, &peers[i], i < 2 ? GET("/") : "");
+        peer_ask(&web, &peers[i], i < 2 ? FROM("203.0.113.7") GET("/") : FROM("203.0.113.7"));
         CHECK_INT(peers[i].ended, i >= 2);
         CHECK_STR(peer_statuses(&peers[i]), i < 2 ? "200" : "");
     }
@@ -662,15 +666,82 @@ TEST(connections_per_address) {
     peer_close(&peers[0]);
     web_turns(&web, 3);
     web_peer another;
-    peer_ask(&web, &another, GET("/"));
+    peer_ask(&web, &another, FROM("203.0.113.7") GET("/"));
     CHECK_STR(peer_statuses(&another), "200");
+    /* Others have their own; this machine may have any number. */
+    web_peer others[6];
+    for (int i = 0; i < 6; i++)
+        peer_ask(&web, &others[i],
+                 i < 3 ? FROM("203.0.113.8") GET("/") : FROM("127.9.9.9") GET("/"));
+    for (int i = 0; i < 6; i++) CHECK_STR(peer_statuses(&others[i]), i == 2 ? "" : "200");
+    for (int i = 0; i < 6; i++) peer_close(&others[i]);
     peer_close(&another);
-    CHECK_INT(rondo_http_server_trust(web.server, "127.0.0.0/8"), 0); /* proxies have many */
+    CHECK_INT(rondo_http_server_trust(web.server, "203.0.113.7"), 0); /* proxies have many */
     web_peer trusted[3];
-    for (int i = 0; i < 3; i++) peer_ask(&web, &trusted[i], GET("/"));
+    for (int i = 0; i < 3; i++) peer_ask(&web, &trusted[i], FROM("203.0.113.7") GET("/"));
     for (int i = 0; i < 3; i++) CHECK_STR(peer_statuses(&trusted[i]), "200");
     for (int i = 0; i < 3; i++) peer_close(&trusted[i]);
     for (int i = 1; i < 4; i++) peer_close(&peers[i]);
+    web_close(&web);
+}
+
+/* Nobody is counted as long as there are few; then all are, those of before too. */
+TEST(connections_per_address_are_counted_once_there_are_many) {
+    rondo_http_limits limits = {.connections_per_address = 3};
+    web_host web;
+    web_peer peers[8];
+    web_open(&web, reply_target, NULL, &limits);
+    rondo_http_server_set_proxy_protocol(web.server, true);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 3; i++) peer_ask(&web, &peers[i], FROM("203.0.113.7") GET("/"));
+        peer_ask(&web, &peers[3], "PROXY TCP6 2001:db8::1 ::1 1 2\r\n" GET("/"));
+        for (int i = 4; i < 6; i++) peer_ask(&web, &peers[i], FROM("203.0.113.7") GET("/"));
+        for (int i = 0; i < 6; i++) CHECK_STR(peer_statuses(&peers[i]), i < 4 ? "200" : "");
+        for (int i = 0; i < 6; i++) peer_close(&peers[i]);
+        web_turns(&web, 6);
+        rondo_http_figures figures;
+        rondo_http_server_get_figures(web.server, &figures);
+        CHECK_INT(figures.connections, 0);
+        CHECK_INT(figures.closed_at_once, 2 * (round + 1));
+    }
+    web_close(&web);
+}
+
+TEST(servers_that_count_their_connections_together) {
+    rondo_http_limits limits = {.connections = 3};
+    web_host web;
+    web_peer peers[5];
+    web_open(&web, reply_target, NULL, &limits);
+    rondo_http_server *second = rondo_http_server_new(web.loop);
+    rondo_http_server *third = rondo_http_server_new(web.loop);
+    CHECK(second && third);
+    rondo_http_server_on_request(second, reply_target, NULL);
+    rondo_http_server_set_limits(second, &limits);
+    CHECK_INT(rondo_http_server_listen(second, "127.0.0.1", 0), 0);
+    CHECK_INT(rondo_http_server_count_with(second, second), RONDO_EINVAL);
+    CHECK_INT(rondo_http_server_count_with(second, web.server), 0);
+    CHECK_INT(rondo_http_server_count_with(second, web.server), RONDO_EBUSY);
+    CHECK_INT(rondo_http_server_count_with(third, second), 0);
+    web_host other = web;
+    other.port = rondo_http_server_port(second);
+    peer_ask(&web, &peers[0], GET("/"));
+    peer_ask(&other, &peers[1], GET("/"));
+    peer_ask(&other, &peers[2], GET("/"));
+    peer_ask(&other, &peers[3], GET("/"));
+    peer_ask(&web, &peers[4], GET("/"));
+    for (int i = 0; i < 5; i++) CHECK_STR(peer_statuses(&peers[i]), i < 3 ? "200" : "503");
+    for (int i = 2; i < 5; i++) peer_close(&peers[i]);
+    web_turns(&web, 4);
+    peer_ask(&web, &peers[2], GET("/"));
+    CHECK_STR(peer_statuses(&peers[2]), "200");
+    rondo_close(second); /* with its one */
+    CHECK_INT(rondo_http_server_count_with(second, web.server), RONDO_ECLOSED);
+    CHECK_INT(rondo_http_server_count_with(web.server, second), RONDO_ECLOSED);
+    web_turns(&web, 4);
+    peer_ask(&web, &peers[3], GET("/"));
+    CHECK_STR(peer_statuses(&peers[3]), "200");
+    for (int i = 0; i < 4; i++) peer_close(&peers[i]);
+    rondo_close(third);
     web_close(&web);
 }
 

@@ -62,9 +62,10 @@ extern "C" {
     X(requests_in_flight, size_t, 65536, "requests that were not answered yet, in all; 503")      \
     /* descriptors and memory taken by connections */                                             \
     X(connections, size_t, 65536, "open connections; 503, far above it closed at once")           \
-    /* all of them taken by one client; lower it where clients come without a proxy */            \
-    X(connections_per_address, size_t, 65536,                                                     \
-      "of an IPv4 address, of an IPv6 /64; trusted networks have no such limit; closed at once")
+    /* all of them taken by one client */                                                         \
+    X(connections_per_address, size_t, 1024,                                                      \
+      "of an IPv4 address, of an IPv6 /64; the loopback, Unix sockets and trusted networks have " \
+      "no such limit; closed at once")
 
 typedef struct rondo_http_limits {
 #define RONDO__LIMIT_FIELD(field, type, value, what) type field;
@@ -112,13 +113,18 @@ RONDO_API int rondo_http_server_address(const rondo_http_server *server, char *t
  * instead of it. NULL when that is draining or closing and has closed it. */
 RONDO_API rondo_server *rondo_http_server_listener(const rondo_http_server *server);
 
-/* The limits, from now on; connections are counted by address since connections_per_address was set below
- * `connections`. A 0 in a field means its default. head_bytes is at least 256 and at most 1 GiB,
+/* The limits, from now on. A 0 in a field means its default. head_bytes is at least 256 and at most 1 GiB,
  * response_queue_bytes at most 15 MiB; write_timeout_ms is kept to a quarter of it. */
 RONDO_API void rondo_http_server_set_limits(rondo_http_server *server,
                                             const rondo_http_limits *limits);
 RONDO_API void rondo_http_server_get_limits(const rondo_http_server *server,
                                             rondo_http_limits *ret_limits);
+
+/* Has the connections of a server that listens on several addresses, and so is several servers, counted
+ * together: from now on `connections` of each one's limits is for them all, those that `other` is counted with
+ * already among them. Those by address stay each server's own. 0, RONDO_ECLOSED, RONDO_EBUSY when the
+ * server counts with others already, RONDO_EINVAL for itself or one of another loop. */
+RONDO_API int rondo_http_server_count_with(rondo_http_server *server, rondo_http_server *other);
 
 /* What a server has, and has turned away. */
 typedef struct rondo_http_figures {

@@ -36,6 +36,12 @@ bool rondo__ip_of(const rondo_address *address, rondo__ip *ret_ip) {
     return af == AF_INET || af == AF_INET6;
 }
 
+bool rondo__ip_is_loopback(const rondo__ip *ip) {
+    static const unsigned char v6[16] = {[15] = 1};
+    if (memcmp(ip->bytes, mapped, sizeof mapped) == 0) return ip->bytes[sizeof mapped] == 127;
+    return memcmp(ip->bytes, v6, sizeof v6) == 0;
+}
+
 static bool is_port(const char *at, const char *end) {
     if (end - at < 1 || end - at > 5) return false;
     for (; at < end; at++)

@@ -17,6 +17,8 @@ typedef struct rondo__ip {
 bool rondo__ip_of(const rondo_address *address, rondo__ip *ret_ip);
 /* Of a text: an address alone, in brackets or not, with a port or not. */
 bool rondo__ip_parse(rondo_slice text, rondo__ip *ret_ip);
+/* 127.0.0.0/8, ::1. */
+bool rondo__ip_is_loopback(const rondo__ip *ip);
 /* As rondo_address_format_host(). */
 int rondo__ip_format(const rondo__ip *ip, char *text, size_t size);
 

@@ -51,6 +51,7 @@ static void finish(rondo_handle *handle) {
     RONDO_ASSERT(rondo__list_empty(&server->conns) && server->conn_count == 0);
     RONDO_ASSERT(!server->listener && server->away_count == 0);
     rondo__crowds_fini(&server->crowds);
+    rondo__list_remove(&server->family);
     rondo__tally_leave(server->tally);
 }
 
@@ -98,6 +99,7 @@ rondo_http_server *rondo_http_server_new_at(rondo_loop *loop, const char *site) 
         return NULL;
     }
     rondo__list_init(&server->conns);
+    rondo__list_init(&server->family);
     rondo__task_init(&server->drain_task, on_drain_turn);
     rondo__alarm_init(&server->deadline, on_deadline);
     rondo_http_server_set_limits(server, &(rondo_http_limits){0});
@@ -164,6 +166,17 @@ void rondo_http_server_set_limits(rondo_http_server *server, const rondo_http_li
     if (own->response_queue_bytes > QUEUE_MOST) own->response_queue_bytes = QUEUE_MOST;
 }
 
+int rondo_http_server_count_with(rondo_http_server *server, rondo_http_server *other) {
+    RONDO__CHECK(server, &rondo__http_server_kind);
+    RONDO__CHECK(other, &rondo__http_server_kind);
+    if (server->base.loop != other->base.loop || server == other) return RONDO_EINVAL;
+    if (rondo__handle_closing(&server->base) || rondo__handle_closing(&other->base))
+        return RONDO_ECLOSED;
+    if (rondo__list_linked(&server->family)) return RONDO_EBUSY;
+    rondo__list_push_back(&other->family, &server->family);
+    return 0;
+}
+
 int rondo_http_server_set_compression(rondo_http_server *server,
                                       const rondo_http_compression *options) {
     RONDO__CHECK(server, &rondo__http_server_kind);
@@ -202,6 +215,7 @@ void rondo__http_server_lost(rondo__http_conn *conn) {
     server->conn_count--;
     if (conn->flags & RONDO__CONN_AWAY) server->away_count--;
     if (conn->crowd) rondo__crowds_leave(&server->crowds, conn->crowd);
+    if (server->conn_count <= server->limits.connections_per_address / 2) server->counting = false;
     close_if_drained(server);
 }
 

@@ -36,6 +36,8 @@ struct rondo_http_server {
     size_t conn_count, away_count; /* of which so many are being turned away */
     uint64_t turned_away, closed_at_once;
     rondo__crowds crowds; /* while connections are counted by address */
+    bool counting;        /* they are: see arrival.c */
+    rondo__list family;   /* servers that count their connections together: a ring */
     rondo_http_limits limits;
     const struct rondo__filter *filter; /* of its responses; NULL: none */
     rondo_http_compression compression;

@@ -483,6 +483,57 @@ TEST(a_burst_costs_quick_clients_nothing) {
 
 /* ---- clients that go ---- */
 
+/* No event is needed for that, nor a heartbeat. */
+TEST(a_client_that_closes_is_noticed_at_once) {
+    station s;
+    web_peer peer;
+
+    for (int half = 0; half < 2; half++) {
+        open_station(&s, NULL);
+        peer_ask(&s.web, &peer, LISTEN);
+        CHECK_INT(s.joined, 1);
+        if (half)
+            CHECK_INT(shutdown(peer.fd, SHUT_WR), 0);
+        else
+            peer_close(&peer);
+        for (long long end = harness_now_ms() + 20000; s.left < 1 && harness_now_ms() < end;)
+            web_turns(&s.web, 1);
+        CHECK_INT(s.left, 1);
+        CHECK_INT(figures_of(&s).clients, 0);
+        CHECK_INT(figures_of(&s).sent, 0);
+        if (half) peer_close(&peer);
+        close_station(&s);
+    }
+}
+
+static void answer_late(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    (void)request;
+    *(rondo_http_response **)arg = response;
+}
+
+/* An ordinary answer is for whoever has only ended its side: also the one behind a stream of events. */
+TEST(half_a_connection_gets_its_answer) {
+    web_host web;
+    web_peer peer;
+    rondo_http_response *late = NULL;
+
+    web_open(&web, begin_single, NULL, NULL);
+    peer_ask(&web, &peer, GET("/"));
+    CHECK_INT(rondo_http_response_end(single), 0);
+    peer_pump(&web, &peer);
+    rondo_http_server_on_request(web.server, answer_late, &late);
+    peer_say(&web, &peer, GET("/"));
+    CHECK(late != NULL);
+    CHECK_INT(shutdown(peer.fd, SHUT_WR), 0);
+    web_turns(&web, 6);
+    peer_forget(&peer);
+    CHECK_INT(rondo_http_response_reply(late, 200, NULL, rondo_slice_text("late")), 0);
+    peer_pump(&web, &peer);
+    CHECK_STR(peer_statuses(&peer), "200");
+    peer_close(&peer);
+    web_close(&web);
+}
+
 TEST(clients_that_go_are_noticed) {
     station s;
     web_peer peers[6];
@@ -490,7 +541,7 @@ TEST(clients_that_go_are_noticed) {
     open_station(&s, NULL);
     for (int i = 0; i < 6; i++) peer_ask(&s.web, &peers[i], LISTEN);
     peer_reset(&peers[0]); /* told by the kernel */
-    peer_close(&peers[1]); /* its end is; that it is gone, only the next event can tell */
+    peer_close(&peers[1]); /* its end is */
     web_turns(&s.web, 5);
     say(&s, "", "x");
     web_turns(&s.web, 5);

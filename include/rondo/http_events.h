@@ -80,7 +80,8 @@ RONDO_API rondo_http_events *rondo_http_events_new_at(rondo_loop *loop,
 /* Begins an answer of events and has it get all that the channel sends from now on. A client that says
  * which event it has heard last first gets those that came after it, if that one is still kept: then 1
  * is returned, else 0. The channel takes the place of listeners of the response's `drain` and
- * `aborted`; its `close` event tells that the client has gone, or was dropped. The application may
+ * `aborted`; its `close` event tells that the client has gone, or was dropped. A client that ends its side of the
+ * connection has gone, for this answer and that of rondo_http_events_begin(). The application may
  * write to it in between (what is for this client only), and end it. Errors as
  * rondo_http_response_begin(), and RONDO_ENOMEM; then the response is still to be ended. */
 RONDO_API int rondo_http_events_add(rondo_http_events *events, rondo_http_response *response);

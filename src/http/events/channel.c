@@ -31,7 +31,9 @@ int rondo_http_events_begin(rondo_http_response *response) {
         result = rondo_http_response_header(response, fields[i][0], fields[i][1]);
     if (result < 0) return result;
     response->filter = NULL; /* what is compressed can't be shared */
-    return rondo_http_response_begin(response, 200, -1);
+    result = rondo_http_response_begin(response, 200, -1);
+    if (result == 0) rondo__response_conn(response)->flags |= RONDO__CONN_EVENTS;
+    return result;
 }
 
 int rondo_http_events_write(rondo_http_response *response, const rondo_http_event *event) {

@@ -79,7 +79,7 @@ static void next_request(rondo__http_conn *conn) {
     }
     rondo__request_release(conn->request, RONDO__REQUEST_BY_CONN);
     conn->request = NULL;
-    conn->flags &= (uint16_t)~RONDO__CONN_ANSWERED;
+    conn->flags &= (uint16_t) ~(RONDO__CONN_ANSWERED | RONDO__CONN_EVENTS);
     conn->state = RONDO__CONN_IDLE;
     if (conn->flags & RONDO__CONN_FEEDING) return; /* feed() goes on */
     rondo__conn_arm_idle(conn);
@@ -336,7 +336,9 @@ static void on_end(rondo_stream *stream) {
     case RONDO__CONN_IDLE: rondo__conn_shut(conn); break;
     case RONDO__CONN_HEAD:
     case RONDO__CONN_BODY: rondo__conn_refuse(conn, 400); break; /* RFC 9112 section 8 */
-    case RONDO__CONN_ANSWER: break; /* it may have closed its side only: the answer is sent */
+    case RONDO__CONN_ANSWER: /* it may have closed its side only: the answer is sent */
+        if (conn->flags & RONDO__CONN_EVENTS) rondo__conn_cut(conn);
+        break;
     case RONDO__CONN_CLOSING:
     case RONDO__CONN_GONE: break;
     }

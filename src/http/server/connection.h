@@ -45,7 +45,8 @@ enum {
     RONDO__CONN_MARKED = 1 << 8,   /* the client must take more than marked_out in time */
     RONDO__CONN_AWAY = 1 << 9,     /* above the limit: it is told so, and closed */
     RONDO__CONN_LEAVING = 1 << 10, /* answers wait for their octets to leave: see leaving.c */
-    RONDO__CONN_ASKED = 1 << 11    /* that asked for `drain`, no write of an answer did */
+    RONDO__CONN_ASKED = 1 << 11,   /* that asked for `drain`, no write of an answer did */
+    RONDO__CONN_EVENTS = 1 << 12   /* the answer has no end: a client that ends its side has gone */
 };
 
 /* Octets that arrived behind a request that is not answered yet, at most one read's. */

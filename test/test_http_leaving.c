@@ -120,6 +120,66 @@ TEST(an_answer_is_told_when_it_has_left) {
     hear_no_more(&h);
 }
 
+typedef struct ordered {
+    heard h;
+    uint64_t asked_in, told_in; /* turns */
+    char trace[256];
+} ordered;
+
+static void trace_close(rondo_handle *response, void *arg) {
+    ordered *o = arg;
+    CHECK_INT(rondo_loop_phase(rondo_handle_loop(response)), RONDO_PHASE_closing);
+    strcat(o->trace, " close");
+    o->h.closed++;
+}
+
+static void trace_immediate(rondo_loop *loop, void *arg) {
+    (void)loop;
+    strcat(((ordered *)arg)->trace, " immediate");
+}
+
+static void trace_request(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    ordered *o = arg;
+    const char *target = rondo_http_request_target(request).data;
+    o->h.asked++;
+    o->asked_in = rondo_loop_turn(o->h.web.loop);
+    strcat(o->trace, " request");
+    CHECK_INT(rondo_on_close(response, trace_close, o), 0);
+    CHECK(rondo_immediate(o->h.web.loop, trace_immediate, o) != 0);
+    rondo_slice body = rondo_slice_of(o->h.big, (size_t)strtoul(target + 1, NULL, 10));
+    CHECK_INT(rondo_http_response_reply(response, 200, NULL, body), 0);
+}
+
+static void trace_response(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    ordered *o = arg;
+    (void)request, (void)response;
+    CHECK_INT(rondo_loop_phase(o->h.web.loop), RONDO_PHASE_closing);
+    o->told_in = rondo_loop_turn(o->h.web.loop);
+    strcat(o->trace, " told");
+    o->h.told++;
+}
+
+TEST(order_38_an_answer_is_told_in_the_closing_phase_once_it_has_left) {
+    ordered o = {.trace = ""};
+    web_peer peer;
+    hear(&o.h);
+    rondo_http_server_on_request(o.h.web.server, trace_request, &o);
+    rondo_http_server_on_response(o.h.web.server, trace_response, &o);
+    peer_ask(&o.h.web, &peer, GET("/1") GET("/2"));
+    take_until(&o.h, &peer, 2);
+    CHECK_STR(o.trace, " request request immediate immediate told close told close");
+    CHECK(o.told_in == o.asked_in);
+    o.trace[0] = '\0';
+    ask(&o.h, &peer, GET("/14000000"));
+    web_turns(&o.h.web, 3);
+    CHECK_STR(o.trace, " request immediate");
+    take_until(&o.h, &peer, 3);
+    CHECK_STR(o.trace, " request immediate told close");
+    CHECK(o.told_in > o.asked_in);
+    peer_close(&peer);
+    hear_no_more(&o.h);
+}
+
 TEST(one_that_breaks_off_is_told_with_what_has_left) {
     for (int reset = 0; reset < 2; reset++) {
         heard h;

@@ -159,6 +159,10 @@ static inline size_t rondo__queued(const rondo_stream *stream) {
     return stream->out ? stream->out->queued : 0;
 }
 
+static inline bool rondo__out_release_due(const rondo_stream *stream) {
+    return stream->out && stream->out->done_first;
+}
+
 /* ---- stream.c ---- */
 
 /* The stream can't go on: emits error in the pending phase, then closes. What is queued is dropped.

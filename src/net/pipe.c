@@ -166,7 +166,6 @@ static rondo__pipe *first_source(const rondo_stream *dst) {
 }
 
 bool rondo__pipe_waits(const rondo_stream *dst) {
-    if (!dst->extra) return false;
     const rondo__list *sources = &dst->extra->sources;
     for (const rondo__list *link = sources->next; link != sources; link = link->next)
         if (RONDO__OF((uintptr_t)link, rondo__pipe, link)->src->flags & RONDO__HELD) return true;

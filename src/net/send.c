@@ -189,7 +189,8 @@ static void shut(rondo_stream *stream) {
 
 static bool news_due(const rondo_stream *stream) {
     bool empty = rondo__queued(stream) == 0;
-    bool waited_for = (stream->flags & RONDO__NEED_DRAIN) || rondo__pipe_waits(stream);
+    bool waited_for =
+        (stream->flags & RONDO__NEED_DRAIN) || (stream->extra && rondo__pipe_waits(stream));
     bool finished = (stream->flags & (RONDO__SHUT | RONDO__FINISHED)) == RONDO__SHUT;
     return rondo__out_release_due(stream) || (empty && waited_for) || finished;
 }
@@ -241,7 +242,7 @@ static int send_one(rondo_stream *stream, const rondo__segment *only) {
 }
 
 /* What the transport has taken goes to the kernel: 0, RONDO_EAGAIN, an error. */
-static int push_on(rondo_stream *stream) {
+static inline int push_on(rondo_stream *stream) {
     const rondo__transport *transport = rondo__transport_of(stream);
     return transport && transport->flush ? transport->flush(stream) : 0;
 }

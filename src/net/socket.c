@@ -57,6 +57,14 @@ static ssize_t write_pipe(int fd, const struct iovec *iov, int count) {
     return written;
 }
 
+static ssize_t send_pieces(int fd, const struct iovec *iov, int count, int how) {
+    struct msghdr message = {
+        .msg_iov = (struct iovec *)(uintptr_t)iov, /* only read */
+        .msg_iovlen = (size_t)count,
+    };
+    return sendmsg(fd, &message, how);
+}
+
 int64_t rondo__socket_write(int fd, const struct iovec *iov, int count, int flags) {
     int how = MSG_NOSIGNAL | (flags & RONDO__SEND_MORE ? MSG_MORE : 0) |
               (flags & RONDO__SEND_NOWAIT ? MSG_DONTWAIT : 0);
@@ -66,11 +74,7 @@ int64_t rondo__socket_write(int fd, const struct iovec *iov, int count, int flag
     } else if (count == 1) {
         RONDO__RETRY(written, send(fd, iov->iov_base, iov->iov_len, how));
     } else {
-        struct msghdr message;
-        memset(&message, 0, sizeof message);
-        message.msg_iov = (struct iovec *)(uintptr_t)iov; /* only read */
-        message.msg_iovlen = (size_t)count;
-        RONDO__RETRY(written, sendmsg(fd, &message, how));
+        RONDO__RETRY(written, send_pieces(fd, iov, count, how));
     }
     return written < 0 ? rondo__socket_failure() : written;
 }

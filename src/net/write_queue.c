@@ -26,7 +26,7 @@ static rondo__out *need_out(rondo_stream *stream) {
     rondo__net *net = rondo__net_of(stream->base.loop);
     out = rondo__spares_get(&net->outs);
     if (!out) return NULL;
-    memset(out, 0, sizeof *out);
+    rondo__clear(out, sizeof *out);
     rondo__flush_init(&out->flush, rondo__out_flush);
     out->stream = stream;
     out->net = net;
@@ -38,7 +38,7 @@ void rondo__out_tidy(rondo_stream *stream) {
     rondo__out *out = stream->out;
     if (!out || out->first || out->done_first || out->reserved) return;
     RONDO_ASSERT(out->queued == 0 && !out->warming);
-    rondo__flush_cancel(&out->flush);
+    if (rondo__list_linked(&out->flush.link)) rondo__flush_cancel(&out->flush);
     stream->out = NULL;
     rondo__spares_put(&out->net->outs, out);
 }
@@ -433,10 +433,6 @@ static void release_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, 
     ((rondo_release_cb)fn)(lent->data, lent->len, lent->status, arg);
 }
 static const rondo__event release_event = {"stream.release", release_thunk};
-
-bool rondo__out_release_due(const rondo_stream *stream) {
-    return stream->out && stream->out->done_first;
-}
 
 void rondo__out_release(rondo_stream *stream, bool closing) {
     /* The callback may write, and what it writes be flushed: the queue is looked at anew each time.

@@ -107,7 +107,6 @@ int rondo__out_load_file(rondo_stream *stream, rondo__segment *before, rondo__se
 void rondo__out_drop(rondo_stream *stream, int status);
 /* Calls the release callbacks that are due; with a stream that is closing, only if `closing`. */
 void rondo__out_release(rondo_stream *stream, bool closing);
-bool rondo__out_release_due(const rondo_stream *stream);
 /* Gives the queue back when nothing is in it. Call it last. */
 void rondo__out_tidy(rondo_stream *stream);
 

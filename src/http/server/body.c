@@ -60,14 +60,6 @@ void rondo__body_tell_end(rondo__http_conn *conn) {
                 request, request->end_arg);
 }
 
-void rondo__body_over(rondo__http_conn *conn) {
-    if (conn->state != RONDO__CONN_BODY) return;
-    if (conn->request->flags & RONDO__REQUEST_PAUSED)
-        conn->request->flags |= RONDO__REQUEST_OVER;
-    else
-        rondo__conn_complete(conn);
-}
-
 void rondo__body_drop(rondo__http_conn *conn) {
     RONDO_ASSERT(conn->state == RONDO__CONN_BODY && !conn->request->response);
     if (conn->flags & RONDO__CONN_CLOSE) {
@@ -84,8 +76,7 @@ void rondo__body_await(rondo__http_conn *conn) {
     rondo_http_request *request = conn->request;
     if (request->flags & (RONDO__REQUEST_PAUSED | RONDO__REQUEST_OVER)) return;
     if (request->flags & RONDO__REQUEST_EXPECTS) {
-        bool wanted =
-            request->on_data || request->on_end || (request->flags & RONDO__REQUEST_COLLECTS);
+        bool wanted = request->on_data || rondo__body_end_is_awaited(request);
         if (!wanted || (conn->flags & RONDO__CONN_ANSWERED))
             return; /* it is the application's turn */
         if (rondo_write(conn->stream, rondo_slice_of("HTTP/1.1 100 Continue\r\n\r\n", 25)) < 0) {

@@ -89,7 +89,7 @@ static void next_request(rondo__http_conn *conn) {
 void rondo__conn_complete(rondo__http_conn *conn) {
     RONDO_ASSERT(conn->state == RONDO__CONN_BODY);
     conn->request->flags |= RONDO__REQUEST_COMPLETE;
-    rondo__body_tell_end(conn);
+    if (rondo__body_end_is_awaited(conn->request)) rondo__body_tell_end(conn);
     if (conn->state != RONDO__CONN_BODY) return;
     conn->request->flags &= (uint16_t)~RONDO__REQUEST_PAUSED;
     if (conn->request->response)

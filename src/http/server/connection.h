@@ -107,9 +107,18 @@ void rondo__body_await(rondo__http_conn *conn);
 /* The answer is complete and the body isn't: nobody wants the rest of it. */
 void rondo__body_drop(rondo__http_conn *conn);
 /* The body is complete: so is the message, unless the application has paused it. */
-void rondo__body_over(rondo__http_conn *conn);
-/* Calls the `end` listener, if there is one. */
+static inline void rondo__body_over(rondo__http_conn *conn) {
+    if (conn->state != RONDO__CONN_BODY) return;
+    if (conn->request->flags & RONDO__REQUEST_PAUSED)
+        conn->request->flags |= RONDO__REQUEST_OVER;
+    else
+        rondo__conn_complete(conn);
+}
+/* Tells whoever waits for the end of the request's body. */
 void rondo__body_tell_end(rondo__http_conn *conn);
+static inline bool rondo__body_end_is_awaited(const rondo_http_request *request) {
+    return request->on_end || (request->flags & RONDO__REQUEST_COLLECTS);
+}
 
 /* ---- closing.c ---- */
 

@@ -76,8 +76,22 @@ void rondo__response_break(rondo_http_response *response);
 
 /* ---- tally.c ---- */
 
+/* Somebody wants to hear of the response, which has ended: keeps the request until then. */
+void rondo__tally_await(rondo_http_response *response, rondo_http_request *request);
+/* Frees it, when neither a server nor a response needs it. */
+void rondo__tally_free(rondo__http_tally *tally);
 /* The response has ended; `request` is still the response's. */
-void rondo__tally_ended(rondo_http_response *response, rondo_http_request *request);
+static inline void rondo__tally_ended(rondo_http_response *response, rondo_http_request *request) {
+    rondo__http_tally *tally = request->tally;
+    RONDO_ASSERT(tally->in_flight > 0);
+    tally->in_flight--;
+    if (RONDO__UNLIKELY(tally->on_response != NULL)) {
+        rondo__tally_await(response, request);
+        return; /* its server is there, and so will the tally be: it closes after this response */
+    }
+    rondo__request_release(request, RONDO__REQUEST_BY_APP);
+    if (RONDO__UNLIKELY(!tally->server)) rondo__tally_free(tally);
+}
 /* The closing phase of one whose end is to be told. */
 void rondo__tally_tell(rondo_http_response *response);
 /* The same in advance, of one whose octets are in the queue of `conn`: it waits until they have left. */

@@ -46,7 +46,7 @@ RONDO__INLINE char *put_first_lines(rondo__http *http, char *at, const answer_he
     if (!http->date_fresh) rondo__http_refresh_date(http);
     size_t len = RONDO__DATE_LINE_LEN;
     if (head->typed) len += sizeof "Content-Type: \r\n" - 1 + http->type_len;
-    if (head->status == 200) {
+    if (RONDO__LIKELY(head->status == 200)) {
         memcpy(at, http->ok_head, RONDO__OK_LINE_LEN + len);
         return at + RONDO__OK_LINE_LEN + len;
     }
@@ -60,7 +60,7 @@ RONDO__INLINE char *put_first_lines(rondo__http *http, char *at, const answer_he
 
 RONDO__INLINE char *put_own_fields(rondo__http *http, char *at, const answer_head *head) {
     at = put_first_lines(http, at, head);
-    if (head->framing == RONDO__FRAMING_LENGTH) {
+    if (RONDO__LIKELY(head->framing == RONDO__FRAMING_LENGTH)) {
         at = PUT(at, "Content-Length: ");
         at = put_decimal(at, head->length);
         at = PUT(at, "\r\n");
@@ -71,7 +71,8 @@ RONDO__INLINE char *put_own_fields(rondo__http *http, char *at, const answer_hea
 }
 
 /* A head that is too long to be reserved: with long fields of the application's. */
-static int send_long(rondo__http_conn *conn, const answer_head *head) {
+static int send_long(rondo__http_conn *conn, answer_head long_head) {
+    const answer_head *head = &long_head; /* a copy: the others stay in registers */
     char *room = rondo__stream_reserve(conn->stream, HEAD_MOST);
     if (!room) return rondo__response_no_room(conn);
     char *end = put_own_fields(conn->server->http, room, head);
@@ -88,7 +89,7 @@ RONDO__INLINE int send_all(rondo__http_conn *conn, const answer_head *head, rond
     bool body_too = want + body.len <= RESERVE_MOST;
     int result;
     if (want > RESERVE_MOST) {
-        result = send_long(conn, head);
+        result = send_long(conn, *head);
     } else {
         char *room = rondo__stream_reserve(conn->stream, body_too ? want + body.len : want);
         if (!room) return rondo__response_no_room(conn);
@@ -164,7 +165,6 @@ RONDO__INLINE int send_answer(rondo_http_response *response, rondo__http_conn *c
     if (result < 0) return result;
     if (result == 0) conn->flags |= RONDO__CONN_FULL;
     conn->flags |= RONDO__CONN_ANSWERED;
-    response->bodyless |= answer.framing == RONDO__FRAMING_NONE;
     response->status = (uint16_t)status;
     response->framing = (uint8_t)answer.framing;
     response->left = answer.length;

@@ -68,8 +68,7 @@ void rondo__http_refresh_date(rondo__http *http) {
     rondo__alarm_set_in_ms(http->loop, &http->date_alarm, 1000 - (uint64_t)now.tv_nsec / 1000000u);
 }
 
-int rondo__http_use_type(rondo__http *http, const char *type) {
-    if (strcmp(type, http->type) == 0 && http->type_len > 0) return 0;
+int rondo__http_set_type(rondo__http *http, const char *type) {
     size_t len = strlen(type);
     if (len == 0 || len > RONDO__TYPE_MOST || !rondo__http_all(type, len, RONDO__CHAR_VALUE))
         return RONDO_EINVAL;

@@ -8,6 +8,7 @@
 #define RONDO__HTTP_SHARED_H
 
 #include <rondo/http.h>
+#include <string.h>
 
 #include "http/parser.h"
 #include "loop/alarm.h"
@@ -50,6 +51,10 @@ rondo__http *rondo__http_of(rondo_loop *loop);
 void rondo__http_refresh_date(rondo__http *http);
 /* Puts a media type's line into ok_head, if it isn't there already. RONDO_EINVAL for one that is too
  * long or could not be a field's value. */
-int rondo__http_use_type(rondo__http *http, const char *type);
+int rondo__http_set_type(rondo__http *http, const char *type);
+static inline int rondo__http_use_type(rondo__http *http, const char *type) {
+    if (http->type_len > 0 && strcmp(type, http->type) == 0) return 0;
+    return rondo__http_set_type(http, type);
+}
 
 #endif

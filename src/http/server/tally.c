@@ -24,7 +24,7 @@ rondo__http_tally *rondo__tally_new(rondo_http_server *server) {
     return tally;
 }
 
-static void free_unused(rondo__http_tally *tally) {
+void rondo__tally_free(rondo__http_tally *tally) {
     if (tally->server || tally->in_flight > 0) return;
     rondo__free(tally->networks.list);
     rondo__free(tally);
@@ -33,22 +33,14 @@ static void free_unused(rondo__http_tally *tally) {
 void rondo__tally_leave(rondo__http_tally *tally) {
     RONDO_ASSERT(!tally->on_response);
     tally->server = NULL;
-    free_unused(tally);
+    rondo__tally_free(tally);
 }
 
-void rondo__tally_ended(rondo_http_response *response, rondo_http_request *request) {
-    rondo__http_tally *tally = request->tally;
-    RONDO_ASSERT(tally->in_flight > 0);
-    tally->in_flight--;
-    if (RONDO__UNLIKELY(tally->on_response != NULL)) {
-        rondo__request_remember_peer(request);
-        response->told = request;
-        request->response = NULL;
-        if (request->conn) rondo__leaving_begin(response, request->conn);
-        return; /* its server is there, and so will the tally be: it closes after this response */
-    }
-    rondo__request_release(request, RONDO__REQUEST_BY_APP);
-    if (RONDO__UNLIKELY(!tally->server)) free_unused(tally);
+void rondo__tally_await(rondo_http_response *response, rondo_http_request *request) {
+    rondo__request_remember_peer(request);
+    response->told = request;
+    request->response = NULL;
+    if (request->conn) rondo__leaving_begin(response, request->conn);
 }
 
 void rondo__tally_tell(rondo_http_response *response) {

@@ -435,6 +435,46 @@ TEST(close_event) {
     peer_close(&peer);
 }
 
+/* The memory of a response goes to the next: nothing of what was set on it may be left there. */
+static rondo_http_response *first_response;
+static int strangers;
+
+static void stranger(rondo_http_response *response, void *arg) {
+    (void)response, (void)arg;
+    strangers++;
+}
+
+static void set_all_then_none(rondo_http_request *request, rondo_http_response *response) {
+    if (rondo_http_request_target(request).len > 1) {
+        CHECK(response == first_response);
+        CHECK(rondo_data(response) == NULL);
+        CHECK_STR(rondo_name(response), "");
+        CHECK_INT(rondo_http_response_status(response), 0);
+        CHECK_INT(rondo_http_response_bytes(response), 0);
+        return; /* its client goes before it is answered */
+    }
+    first_response = response;
+    rondo_set_data(response, &strangers);
+    CHECK_INT(rondo_set_name(response, "the first"), 0);
+    rondo_http_response_on_drain(response, stranger, NULL);
+    rondo_http_response_on_aborted(response, stranger, NULL);
+    CHECK_INT(rondo_http_response_reply(response, 200, NULL, text("ok")), 0);
+}
+
+TEST(nothing_of_a_response_is_left_in_the_next) {
+    web_peer peer;
+    web_host web;
+    now_acting = set_all_then_none;
+    web_open(&web, on_request, NULL, NULL);
+    peer_ask(&web, &peer, GET("/"));
+    peer_say(&web, &peer, GET("/second"));
+    peer_close(&peer);
+    web_turns(&web, 4);
+    rondo_close(first_response); /* the second it is */
+    web_close(&web);
+    CHECK_INT(strangers, 0);
+}
+
 static void close_it(rondo_http_request *request, rondo_http_response *response) {
     if (rondo_http_request_target(request).len > 1) {
         CHECK_INT(rondo_http_response_reply(response, 200, NULL, text("ok")), 0);

@@ -117,8 +117,8 @@ static inline bool rondo__handle_closing(const rondo_handle *handle) {
 
 /* Aborts with the function's name, the handle and its origin: NULL, freed, of the wrong kind, or
  * called from a thread that does not run the loop. */
-_Noreturn RONDO__COLD void rondo__handle_misused(const rondo_handle *handle, const rondo__kind *kind,
-                                     const char *function);
+_Noreturn RONDO__COLD void rondo__handle_misused(const rondo_handle *handle,
+                                                 const rondo__kind *kind, const char *function);
 
 /* The first fields of every rondo_loop: for the check below, and what wake.h calls its parts. */
 typedef struct rondo__loop_front {

@@ -290,7 +290,7 @@ test-valgrind: deps-dev ## The C tests under valgrind
 .PHONY: fuzz fuzzes
 fuzz: deps-dev ## Feed random octets to what reads a network's (fuzz/); T=word, SECONDS=20 for each
 	@$(MAKE) VARIANT=fuzz fuzzes
-	@BUILD='$(abspath build/fuzz)' fuzz/run $(if $(T),-k '$(T)') -s $(or $(SECONDS),20) $(if $(LONG),--long) \
+	@BUILD='$(abspath build/fuzz)' fuzz/run $(if $(T),-k '$(T)') $(if $(JOBS),-j $(JOBS)) -s $(or $(SECONDS),20) $(if $(LONG),--long) \
 	  $(patsubst fuzz/%.c,build/fuzz/fuzz/%,$(FUZZ_SRCS))
 fuzzes: $(FUZZES)
 

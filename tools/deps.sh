@@ -45,6 +45,7 @@ for group in "$@"; do
         need libclang-rt-dev has_fuzzer
         need clang-format have clang-format
         need valgrind have valgrind
+        need strace have strace
         need python3-websockets sh -c '/usr/bin/python3 -c "import websockets" || python3 -c "import websockets"'
         need node-ws sh -c '[ -d /usr/share/nodejs/ws ]'
         ;;

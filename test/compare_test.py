@@ -5,6 +5,7 @@
 
 What a run finds is not compared with any clock: the machine may be busy.
 """
+import fcntl
 import json
 import os
 import shutil
@@ -288,6 +289,27 @@ def test_a_port_that_was_taken_is_not_the_server_s_fault():
         run.end()
         late = of(run.points(), "late")[0]
         assert late["reason"] is None and late["done"] > 0, late
+
+
+def test_two_do_not_measure_at_once():
+    path = f"/tmp/rondo-compare-{os.geteuid()}.lock"
+    with open(path, "a", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass  # there is another one in fact
+        folder = tempfile.mkdtemp(prefix="rondo-compare-test-")
+        with subprocess.Popen([RONDO, "compare", "--out", folder], env=environment(TMPDIR=folder), text=True,
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            for line in process.stderr:
+                if "another comparison" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=LIMIT_S)
+            same = (process.returncode, os.listdir(folder))
+        shutil.rmtree(folder)
+        assert same == (130, []), same
+    wait_until_none_is_left()
 
 
 def end_by(signum, status):

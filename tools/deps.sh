@@ -61,6 +61,8 @@ for group in "$@"; do
         need procps have pgrep
         need node-ws sh -c '[ -d /usr/share/nodejs/ws ]'
         need python3-websockets sh -c '/usr/bin/python3 -c "import websockets" || python3 -c "import websockets"'
+        need wrk have wrk
+        need nghttp2-client have h2load
         ;;
     peers) # of compare: see compare/peers.def. apache2-bin has no service that would start.
         need nodejs have node

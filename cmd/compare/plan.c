@@ -17,7 +17,7 @@
 #define START_S 0.25
 #define OPEN_S 0.12
 #define OPEN_EACH_S 0.0002
-#define SECONDS_LEAST 0.3
+#define SECONDS_LEAST 0.25
 #define ROUNDS_MOST 3
 #define SECONDS_MOST 30.0
 

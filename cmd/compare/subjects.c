@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 /* A little less than what is promised: there is a report to make. */
-#define QUICK_S 95
-#define FULL_S 570
+#define QUICK_S 100
+#define FULL_S 575
 
 int subjects_list(void) {
     printf("models:\n");

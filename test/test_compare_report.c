@@ -154,6 +154,27 @@ TEST(numbers_for_people) {
     CHECK_STR(show_bytes(NOT_MEASURED, buf), "-");
 }
 
+/* --- Curves --- */
+
+/* Nothing has no logarithm. */
+TEST(servers_without_connections_are_not_drawn) {
+    results run;
+    summary all;
+    char why[256];
+    sample_begin(&run, 2, 0);
+    for (size_t s = 0; s < 2; s++) {
+        point *p = sample_point(&run, 3, s, 0, 200);
+        p->connections = s ? 100 : 0;
+    }
+    CHECK(summarize(&run, &all));
+    plots *drawn = report_plots(&all, why);
+    CHECK(drawn);
+    CHECK(!plots_of(drawn, 3, PLOT_MEMORY) && !plots_of(drawn, 3, PLOT_LATENCY));
+    plots_free(drawn);
+    summary_free(&all);
+    sample_end(&run);
+}
+
 /* --- Words --- */
 
 static void check_words(const results *run, size_t w, const char *wanted, const char *unwanted) {

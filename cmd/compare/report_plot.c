@@ -136,7 +136,7 @@ bool plot_has(const summary *all, size_t w, plot_kind kind, size_t s) {
 
 static bool worth_drawing(const summary *all, size_t w, plot_kind kind, range *x, range *y) {
     find_ranges(all, w, kind, x, y);
-    return x->points > 0 && x->high > x->low && y->low > 0;
+    return x->low > 0 && x->high > x->low && y->low > 0; /* logarithms */
 }
 
 static void add_picture(text *script, const summary *all, size_t w, plot_kind kind) {

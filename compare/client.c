@@ -185,7 +185,6 @@ read:;
     size_t at = answer_all(client, directory, in, in_len, out, &out_len, &result, &wait);
     if (result == SENT_ALL) result = send_all(client, out, &out_len);
     if (result == SENT_NEVER || (result == SENT_ALL && client->last)) return CLIENT_GONE;
-    if (client->last) at = in_len; /* the rest will not be answered */
     if (!keep(in + at, in_len - at, &client->in, &client->in_len) ||
         !keep(out, out_len, &client->out, &client->out_len))
         return CLIENT_GONE;

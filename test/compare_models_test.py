@@ -444,6 +444,9 @@ def test_children_are_replaced_or_reaped():
         with Server(model, workers="2") as server:
             with server.connect() as client:
                 expect_hello(client, model)
+            deadline = time.monotonic() + LIMIT_S
+            while len(group(server.process.pid)) != 3 and time.monotonic() < deadline:
+                time.sleep(0.01)
             children = [pid for pid in group(server.process.pid) if pid != server.process.pid]
             assert len(children) == 2, (model, children)
             for pid in children:

@@ -311,6 +311,7 @@ TEST(computing) {
 }
 
 TEST(nothing_is_allocated) {
+    if (harness_is_valgrind()) SKIP("valgrind's allocator has no mallinfo2()");
     static const char data[] = "GET /cpu?n=1 HTTP/1.1\r\nHost: x\r\n\r\n";
     size_t before = mallinfo2().uordblks;
     web_parser parser;
@@ -321,6 +322,7 @@ TEST(nothing_is_allocated) {
     web_parser_init(&parser);
     for (int i = 0; i < 100; i++) {
         web_parse(&parser, data, sizeof data - 1, &request, &complete);
+        request.result = web_compute(request.amount);
         web_answer(&request, 0, text);
     }
     CHECK_INT(mallinfo2().uordblks, before);
@@ -368,11 +370,13 @@ TEST(files) {
     CHECK_INT(open_name(-1, "five", &status), -1); /* a server without files */
     CHECK_INT(status, 404);
     /* It is the server that lacks something then. */
-    CHECK_INT(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)directory, 4096}), 0);
+    struct rlimit before;
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)directory, before.rlim_max}), 0);
     CHECK_INT(open_name(directory, "five", &status), -1);
     CHECK_INT(errno, EMFILE);
     CHECK_INT(status, 503);
-    CHECK_INT(setrlimit(RLIMIT_NOFILE, &(struct rlimit){1024, 4096}), 0);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
     unlinkat(directory, "five", 0);
     unlinkat(directory, "fifo", 0);
     unlinkat(directory, "link", 0);

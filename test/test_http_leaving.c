@@ -467,8 +467,11 @@ TEST(out_of_memory_tells_at_once) {
         for (int i = 0; i < 6; i++) rondo_loop_run(h.web.loop, RONDO_RUN_NOWAIT);
         bool failed = harness_alloc_failed();
         harness_fail_alloc_after(-1);
-        take_all(&h, &peer);
-        peer_close(&peer);
+        peer_reset(&peer); /* to read it all each time takes too long */
+        for (long long end = harness_now_ms() + 20000; h.told < h.asked;) {
+            CHECK(harness_now_ms() < end);
+            web_turns(&h.web, 1);
+        }
         if (!failed) break;
         web_turns(&h.web, 4);
         h.told = h.asked = h.closed = 0;

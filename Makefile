@@ -58,7 +58,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 
 CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
 NO_CONFIG := clean help fuzz deps deps-dev deps-bench deps-peers deps-compare format check-format lint check-headers uninstall
-NEEDS_DEPS := run test compare bench bench-count bench-mem bench-net bench-files bench-http bench-websocket test-asan test-tsan test-valgrind
+NEEDS_DEPS := run test compare bench bench-loop bench-count bench-mem bench-net bench-files bench-http bench-websocket test-asan test-tsan test-valgrind
 
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
   include $(CONFIG)
@@ -294,14 +294,18 @@ fuzz: deps-dev ## Feed random octets to what reads a network's (fuzz/); T=word, 
 	  $(patsubst fuzz/%.c,build/fuzz/fuzz/%,$(FUZZ_SRCS))
 fuzzes: $(FUZZES)
 
-.PHONY: bench bench-count bench-mem bench-net bench-files bench-http bench-websocket benches
+.PHONY: bench bench-loop bench-count bench-mem bench-net bench-files bench-http bench-websocket benches
 benches: all examples $(BENCHES) ## Build the benchmarks
 bench: deps-bench benches ## Build the benchmarks and run them
-	@BUILD='$(abspath $(B))' bench/run
+	@BUILD='$(abspath $(B))' bench/count --check
+	@BUILD='$(abspath $(B))' bench/loop
+	@BUILD='$(abspath $(B))' bench/mem
 	@BUILD='$(abspath $(B))' bench/net
 	@BUILD='$(abspath $(B))' bench/files
 	@BUILD='$(abspath $(B))' bench/http
 	@BUILD='$(abspath $(B))' bench/websocket
+bench-loop: deps-bench benches ## Only timers (1 minute)
+	@BUILD='$(abspath $(B))' bench/loop
 bench-count: deps-bench benches ## Count what the hot paths cost, and compare with bench/expected.json (2 minutes)
 	@BUILD='$(abspath $(B))' bench/count --check
 bench-mem: deps-bench benches ## Memory of idle connections, and what a crowd of them costs the others (2 minutes)

@@ -3,7 +3,7 @@
  * Counts a server's allocations from outside, whatever it is: loaded with LD_PRELOAD, it keeps two
  * numbers of 8 bytes in the file that COUNT_ALLOC names (mapped): the calls of malloc, calloc,
  * realloc and aligned_alloc so far, and the bytes of heap in use, each block with what malloc needs
- * around it. bench/run and bench/net read them while the server goes on.
+ * around it. bench/count and bench/net read them while the server goes on.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

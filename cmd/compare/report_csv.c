@@ -25,9 +25,10 @@ static void row(text *out, const results *run, const point *p) {
     else
         text_add(out, ","); /* a closed loop asks for what it gets */
     number(out, p->seconds);
-    text_add(out, ",%llu,%llu,%llu,%llu", (unsigned long long)p->done,
-             (unsigned long long)p->errors, (unsigned long long)p->refused,
-             (unsigned long long)p->late);
+    const uint64_t counts[] = {p->done,     p->errors, p->refused, p->resets,
+                               p->timeouts, p->wrong,  p->late};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        text_add(out, ",%llu", (unsigned long long)counts[i]);
     const double values[] = {p->rate,     p->p50,    p->p75,           p->p90,       p->p99,
                              p->p999,     p->max,    p->cpu,           p->voluntary, p->involuntary,
                              p->resident, p->kernel, p->total_resident};
@@ -40,7 +41,7 @@ static void row(text *out, const results *run, const point *p) {
 
 void report_csv(text *out, const results *run) {
     text_add(out, "workload,subject,version,round,connections,idle_connections,asked_per_s,seconds,"
-                  "done,errors,refused,late,rate_per_s,p50_us,p75_us,p90_us,p99_us,p99_9_us,max_us,"
+                  "done,errors,refused,resets,timeouts,wrong,late,rate_per_s,p50_us,p75_us,p90_us,p99_us,p99_9_us,max_us,"
                   "cpu_us_per_request,voluntary_switches_per_request,"
                   "involuntary_switches_per_request,resident_bytes_per_connection,"
                   "kernel_bytes_per_connection,total_resident_bytes,threads,processes,fds,"

@@ -62,6 +62,7 @@ static void add_machine(text *out, const results *run) {
     count(out, "cores", m->cores);
     count(out, "memory_bytes", m->memory);
     count(out, "server_core", m->server_core);
+    count(out, "server_cores", m->server_cores);
     count(out, "generator_core", m->load_core);
     count(out, "fd_limit", m->fd_limit);
     count(out, "thread_limit", m->thread_limit);
@@ -117,6 +118,9 @@ static void add_point(text *out, const results *run, const point *p) {
     count(out, "done", p->done);
     count(out, "errors", p->errors);
     count(out, "refused", p->refused);
+    count(out, "resets", p->resets);
+    count(out, "timeouts", p->timeouts);
+    count(out, "wrong", p->wrong);
     count(out, "late", p->late);
     number(out, "rate_per_s", p->rate);
     number(out, "p50_us", p->p50);

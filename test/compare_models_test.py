@@ -299,6 +299,32 @@ def test_no_descriptor_stays_open():
         assert there <= before, (server.model, there, before)
 
 
+def test_a_queue_goes_round():
+    """More connections, one after another, than the pool's queue has places."""
+    for server in each(["pool"], workers="2"):
+        for i in range(1100):
+            with server.connect() as client:
+                status, _, body = client.get("/hello")
+            assert (status, body) == (200, HELLO), i
+
+
+def test_who_does_not_read_is_not_read_from():
+    """Or the answers would pile up in the server: it takes what the kernel's buffers hold, and no more."""
+    most, batch = 64 << 20, b"GET /hello HTTP/1.1\r\n\r\n" * 2000
+    for server in each(["thread", "poll", "epoll", "loop", "loop-pool"]):
+        with server.connect() as client:
+            client.socket.settimeout(0.5)
+            taken = 0
+            try:
+                while taken < most:
+                    taken += client.socket.send(batch)
+            except TimeoutError:
+                pass
+            assert taken < most, server.model
+            with server.connect() as other:
+                expect_hello(other, server.model)
+
+
 def test_half_closed():
     """A client that says that it will send no more gets its answers."""
     for server in each():

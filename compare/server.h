@@ -26,7 +26,7 @@ int server_failed(const char *what);
 #define SERVER_BACKLOG 4096
 /* How many a loop takes before those that it has get their turn. */
 #define SERVER_ACCEPTS 64
-/* Bytes of a thread's stack, in models that have one for each connection. Of these, a connection touches three pages or so. */
+/* Bytes of a thread's stack, in models that have one for each connection. Of these, a connection touches four pages or so (docs/compare.md has the figure). */
 #define SERVER_STACK 65536
 
 /* A listening socket, whose connections have TCP_NODELAY. flags: SOCK_NONBLOCK, or 0. Announces itself. Returns a descriptor,

@@ -277,7 +277,7 @@ TEST_ENV = BUILD='$(abspath $(B))' VARIANT='$(VARIANT)' CC='$(CC)' LIBS='$(LIBS)
 
 .PHONY: test
 test: deps all examples $(TESTS) ## Build everything and run every test; T='words' runs those named so
-	@$(TEST_ENV) test/run $(if $(T),-k '$(T)') $(TESTS) $(TEST_SCRIPTS)
+	@$(TEST_ENV) test/run $(if $(T),-k '$(T)') $(TEST_SCRIPTS) $(TESTS)
 
 .PHONY: test-asan test-tsan test-valgrind
 test-asan: ## The tests under the address and undefined-behaviour sanitizers

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from running import BUILD, run_tests
+from running import BUILD, IS_PLAIN, run_tests
 
 RONDO = os.path.join(BUILD, "rondo")
 LIMIT_S = 300 if os.environ.get("VARIANT") else 90
@@ -381,4 +381,4 @@ def test_lists():
     assert done.returncode == 0 and "--quick" in done.stdout
 
 
-sys.exit(run_tests(globals()))
+sys.exit(run_tests(globals(), "" if IS_PLAIN or os.environ.get("VARIANT") else "what it would find without the optional libraries it finds with them"))

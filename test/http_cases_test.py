@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 
-from running import ROOT, Example, run_tests
+from running import IS_PLAIN, ROOT, Example, run_tests
 
 CASES = os.path.join(ROOT, "test/http_cases")
 VARIANT = os.environ.get("VARIANT", "")
@@ -43,7 +43,7 @@ def test_as_it_is():
     if VARIANT not in ("", "asan"):
         return  # those look for other things
     with Example("http_echo") as server:
-        check(server.port, slow=VARIANT == "" and WITH_TLS)
+        check(server.port, slow=IS_PLAIN)
 
 
 # ---- TLS ----

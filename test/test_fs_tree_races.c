@@ -2,6 +2,8 @@
  *
  * Trees that change while they are walked, copied or removed, that are deeper than a path may be,
  * that are larger than what the process has descriptors for; and operations that are canceled.
+ *
+ * test/run: not under valgrind; most of its time is the file system's, and the sanitizers see the rest.
  */
 #define _GNU_SOURCE
 #include "trees.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The harness must notice what it is there to notice: it runs itself on tests that must fail.
+ *
+ * test/run: not under valgrind; it runs itself, and all others run it.
  */
 #include "harness.h"
 

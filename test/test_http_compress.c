@@ -2,6 +2,8 @@
  *
  * Compressed answers: which ones, what their heads say, and that what comes out is what went in,
  * however it was written and whoever goes away meanwhile.
+ *
+ * test/run: not under valgrind; most of its time is zlib's, and the sanitizers see the rest.
  */
 #define _GNU_SOURCE
 #include "http_peer.h"

@@ -2,6 +2,8 @@
  *
  * rondo_pipe() of many bytes, which move inside the kernel: when they do and when not, that they are
  * all there whatever happens, and that no kernel pipe is lost.
+ *
+ * test/run: not under valgrind; most of its octets move inside the kernel, and the sanitizers see the rest.
  */
 #define _GNU_SOURCE /* pipe2, F_SETPIPE_SZ */
 #include "streams.h"

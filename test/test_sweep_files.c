@@ -3,6 +3,8 @@
  * Static files over HTTP with a fault at every point (harness/faults.h): a client gets the file, or
  * a status that says that it doesn't, or less than was promised and the end; never wrong bytes. No
  * descriptor is left, and the next client gets the file.
+ *
+ * test/run: not under valgrind; it takes too long, and the sanitizers see all of it.
  */
 #define _GNU_SOURCE
 #include "faults.h"

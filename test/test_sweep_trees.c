@@ -3,6 +3,8 @@
  * Whole files and trees with a fault at every point (harness/faults.h), and without memory at every
  * point. Whatever fails: the callback comes once, what is said is what was done, no part of a file
  * is left, nothing outside is touched, no descriptor and no memory is lost.
+ *
+ * test/run: not under valgrind; it takes too long, and the sanitizers see all of it.
  */
 #define _GNU_SOURCE
 #include "trees.h"

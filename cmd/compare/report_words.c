@@ -56,8 +56,12 @@ typedef struct sight {
     size_t w;
 } sight;
 
+/* What a connection of a crowd takes is known of those that held it; the others have kept fewer. */
 static const figure *figure_at(const sight *at, size_t s, metric m) {
-    return figure_in(summary_verdict(at->all, at->w, s), m);
+    static const figure none = {NOT_MEASURED, NOT_MEASURED, NOT_MEASURED, 0};
+    const verdict *v = summary_verdict(at->all, at->w, s);
+    if (m == METRIC_MEMORY && at->set->crowds > 1 && !v->crowd_all) return &none;
+    return figure_in(v, m);
 }
 
 #define ANY_FAMILY (-1)

@@ -41,7 +41,8 @@ static void row(text *out, const results *run, const point *p) {
 
 void report_csv(text *out, const results *run) {
     text_add(out, "workload,subject,version,round,connections,idle_connections,asked_per_s,seconds,"
-                  "done,errors,refused,resets,timeouts,wrong,late,rate_per_s,p50_us,p75_us,p90_us,p99_us,p99_9_us,max_us,"
+                  "done,errors,refused,resets,timeouts,wrong,late,rate_per_s,p50_us,p75_us,p90_us,"
+                  "p99_us,p99_9_us,max_us,"
                   "cpu_us_per_request,voluntary_switches_per_request,"
                   "involuntary_switches_per_request,resident_bytes_per_connection,"
                   "kernel_bytes_per_connection,total_resident_bytes,threads,processes,fds,"

@@ -5,7 +5,8 @@
 #define _GNU_SOURCE
 #include "http_peer.h"
 
-#include "http/server/networks.h"
+#include "http/networks.h"
+#include "http/server/crowds.h"
 #include "loop/memory.h"
 #include "net/proxy_header.h"
 #include "trace.h"

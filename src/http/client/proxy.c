@@ -7,7 +7,7 @@
 
 #include "http/chars.h"
 #include "http/client/pool.h"
-#include "http/server/networks.h"
+#include "http/networks.h"
 #include "loop/memory.h"
 
 /* ---- the list ---- */

@@ -3,11 +3,12 @@
  * How many connections an address has. A hash table with chains, in two arrays that hold numbers instead
  * of pointers: a connection remembers in four bytes whose crowd it is of.
  */
+#include "http/server/crowds.h"
+
 #include <rondo/error.h>
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "http/server/networks.h"
 #include "loop/assert.h"
 #include "loop/memory.h"
 

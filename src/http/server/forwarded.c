@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "http/chars.h"
+#include "http/networks.h"
 #include "http/server/connection.h"
-#include "http/server/networks.h"
 #include "net/stream.h"
 
 /* So many proxies in a row are believed: a longer list is cut on its left. */

@@ -7,7 +7,7 @@
 
 #include <rondo/http.h>
 
-#include "http/server/networks.h"
+#include "http/server/crowds.h"
 #include "http/server/shared.h"
 #include "loop/alarm.h"
 #include "loop/handle.h"

@@ -2,7 +2,7 @@
  *
  * Addresses without ports, their texts, and networks of them.
  */
-#include "http/server/networks.h"
+#include "http/networks.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

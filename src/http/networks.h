@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Addresses as a server of HTTP looks at them: the proxies that it believes, and how many connections
- * each address has. Internal.
+ * Addresses without ports, and networks of them: the proxies that a server believes, the hosts that a client
+ * asks without one. Internal.
  */
 #ifndef RONDO__HTTP_NETWORKS_H
 #define RONDO__HTTP_NETWORKS_H
@@ -22,7 +22,7 @@ bool rondo__ip_is_loopback(const rondo__ip *ip);
 /* As rondo_address_format_host(). */
 int rondo__ip_format(const rondo__ip *ip, char *text, size_t size);
 
-/* ---- networks.c: who is believed ---- */
+/* ---- networks ---- */
 
 typedef struct rondo__network {
     rondo__ip ip;
@@ -42,24 +42,5 @@ bool rondo__network_has(const rondo__network *network, const rondo__ip *ip);
 
 int rondo__networks_add(rondo__networks *networks, const char *text);
 bool rondo__networks_have(const rondo__networks *networks, const rondo__ip *ip);
-
-/* ---- crowds.c: connections of each address ---- */
-
-/* A table of addresses with connections: IPv6 by /64, which is what one customer has. Its chains are kept
- * short by growing, and by a seed that nobody outside knows. All zero: empty. */
-typedef struct rondo__crowds {
-    struct rondo__crowd_of *all; /* [0] is not used */
-    uint32_t size, used, free;
-    uint32_t *heads;
-    uint32_t mask;
-    uint64_t seed;
-} rondo__crowds;
-
-/* One connection more of the address, unless there are `most` of it already: its number, 0 when there are
- * too many, or RONDO_ENOMEM. */
-int64_t rondo__crowds_join(rondo__crowds *crowds, const rondo__ip *ip, size_t most);
-/* One less. */
-void rondo__crowds_leave(rondo__crowds *crowds, uint32_t number);
-void rondo__crowds_fini(rondo__crowds *crowds);
 
 #endif

@@ -138,10 +138,9 @@ int server_accept(int listener, int flags) {
 
 static pid_t family;
 
-/* Runs in the head only: whoever is forked gets the default back before it does anything else. */
+/* Runs in the head only. */
 static void end_family(int signum) {
     signal(signum, SIG_IGN);
-    if (getpid() != family) _exit(0); /* forked just now */
     kill(0, SIGTERM);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {}
     _exit(0);
@@ -154,15 +153,25 @@ void server_begin_family(void) {
     signal(SIGINT, end_family);
 }
 
+/* Both signals wait meanwhile: one that comes for a child which still has the head's handler is not lost. */
 pid_t server_fork(void) {
-    pid_t child = fork();
+    sigset_t ends, before;
 
-    if (child != 0) return child;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    if (getppid() != family) _exit(0); /* died before it could be asked for */
-    return 0;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, &before);
+    pid_t child = fork();
+    int error = errno;
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGTERM, SIG_DFL);
+        signal(SIGINT, SIG_DFL);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (child == 0 && getppid() != family) _exit(0); /* died before it could be asked for */
+    errno = error;
+    return child;
 }
 
 unsigned server_cores(void) {

@@ -58,7 +58,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 
 CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
 NO_CONFIG := clean help fuzz deps deps-dev deps-bench deps-peers deps-compare format check-format lint check-headers uninstall
-NEEDS_DEPS := run test compare bench bench-loop bench-count bench-mem bench-net bench-files bench-http bench-websocket test-asan test-tsan test-valgrind
+BENCH_TARGETS := $(addprefix bench-,count loop mem net fs http websocket)
+NEEDS_DEPS := run test compare bench $(BENCH_TARGETS) check-counts test-asan test-tsan test-valgrind
 
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
   include $(CONFIG)
@@ -294,30 +295,27 @@ fuzz: deps-dev ## Feed random octets to what reads a network's (fuzz/); T=word, 
 	  $(patsubst fuzz/%.c,build/fuzz/fuzz/%,$(FUZZ_SRCS))
 fuzzes: $(FUZZES)
 
-.PHONY: bench bench-loop bench-count bench-mem bench-net bench-files bench-http bench-websocket benches
+BENCH_RUN = @BUILD='$(abspath $(B))' bench/
+.PHONY: bench benches check-counts $(BENCH_TARGETS)
 benches: all examples $(BENCHES) ## Build the benchmarks
-bench: deps-bench benches ## Build the benchmarks and run them
-	@BUILD='$(abspath $(B))' bench/count --check
-	@BUILD='$(abspath $(B))' bench/loop
-	@BUILD='$(abspath $(B))' bench/mem
-	@BUILD='$(abspath $(B))' bench/net
-	@BUILD='$(abspath $(B))' bench/files
-	@BUILD='$(abspath $(B))' bench/http
-	@BUILD='$(abspath $(B))' bench/websocket
-bench-loop: deps-bench benches ## Only timers (1 minute)
-	@BUILD='$(abspath $(B))' bench/loop
-bench-count: deps-bench benches ## Count what the hot paths cost, and compare with bench/expected.json (2 minutes)
-	@BUILD='$(abspath $(B))' bench/count --check
-bench-mem: deps-bench benches ## Memory of idle connections, and what a crowd of them costs the others (2 minutes)
-	@BUILD='$(abspath $(B))' bench/mem
-bench-net: deps-bench benches ## Only those of the network (5 minutes); bench/net --quick for a look
-	@BUILD='$(abspath $(B))' bench/net
-bench-files: deps-bench benches ## Only those of files and the pool (5 minutes); bench/files --quick for a look
-	@BUILD='$(abspath $(B))' bench/files
-bench-http: deps-bench benches ## Only those of HTTP, beside other servers (15 minutes); bench/http --quick for a look
-	@BUILD='$(abspath $(B))' bench/http
-bench-websocket: deps-bench benches ## Only those of WebSockets, beside others (3 minutes); bench/websocket --quick for a look
-	@BUILD='$(abspath $(B))' bench/websocket
+bench: deps-bench benches ## Run all benchmarks (under 20 minutes on a quiet machine); DOCS=1 puts the tables into docs/performance.md
+	$(BENCH_RUN)all $(if $(DOCS),--docs) $(ARGS)
+bench-count: deps-bench benches ## Only what is counted: system calls, allocations, instructions... (1 minute)
+	$(BENCH_RUN)count --check $(ARGS)
+bench-loop: deps-bench benches ## Only timers, the door and the wake-up (2 minutes); these all know ARGS=--quick, for a look
+	$(BENCH_RUN)loop $(ARGS)
+bench-mem: deps-bench benches ## Only memory of idle connections, and what a crowd of them costs the others (2 minutes)
+	$(BENCH_RUN)mem $(ARGS)
+bench-net: deps-bench benches ## Only the network, beside raw epoll, libev and libuv (3 minutes)
+	$(BENCH_RUN)net $(ARGS)
+bench-fs: deps-bench benches ## Only files, beside libuv and plain system calls (2 minutes)
+	$(BENCH_RUN)fs $(ARGS)
+bench-http: deps-bench benches ## Only HTTP, beside other servers (6 minutes)
+	$(BENCH_RUN)http $(ARGS)
+bench-websocket: deps-bench benches ## Only WebSockets, beside others (2 minutes)
+	$(BENCH_RUN)websocket $(ARGS)
+check-counts: deps-dev benches ## Fail where a hot path costs more than bench/expected.json says; no peers are needed
+	$(BENCH_RUN)count --check
 
 # --- Comparing ---------------------------------------------------------------------------------------
 

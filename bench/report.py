@@ -1,5 +1,6 @@
 """What the benchmarks of several models have in common: medians, ratios, the head, the page they go to."""
 
+import json
 import os
 import platform
 import statistics
@@ -52,6 +53,10 @@ def busy_share(seconds=1.0):
     return 1 - (after[1] - before[1]) / max(1, after[0] - before[0])
 
 
+def commit():
+    return subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+
+
 class Machine:
     """What is measured, where, and whether the machine has other things to do."""
 
@@ -64,8 +69,7 @@ class Machine:
             waited += 3
         self.is_busy = self.share > QUIET
         self.date = time.strftime("%Y-%m-%d")
-        self.commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"],
-                                     capture_output=True, text=True).stdout.strip()
+        self.commit = commit()
         self.head = (f"Rondo {self.commit}, {self.date}, {platform.platform()}, {len(CORES)} cores; "
                      f"{self.share:.0%} busy before the start")
 
@@ -76,18 +80,33 @@ class Machine:
         return "\n".join([f"Measured: {self.head}{note}.", "", *lines, ""])
 
 
+def write_json(name, results, machine=None):
+    """To $BUILD/bench/NAME.json, with what was measured and when."""
+    head = {"commit": machine.commit, "date": machine.date, "head": machine.head, "busy_before": machine.share} if machine else {
+        "commit": commit(), "date": time.strftime("%Y-%m-%d")}
+    path = os.path.join(BENCH, f"{name}.json")
+    with open(path, "w") as file:
+        json.dump({**head, **results}, file, indent=1)
+    return path
+
+
+def write_between(name, text):
+    """Between the marks of that name in docs/performance.md."""
+    page = os.path.join(ROOT, "docs/performance.md")
+    with open(page) as file:
+        before, begin, rest = file.read().partition(f"<!-- {name} --docs: begin -->\n")
+    _, end, behind = rest.partition(f"<!-- {name} --docs: end -->\n")
+    if not end:
+        raise Failure(f"docs/performance.md has lost the marks of {name}, between which the tables stand")
+    with open(page, "w") as file:
+        file.write(before + begin + text + end + behind)
+
+
 def write_tables(name, tables, docs):
-    """To $BUILD/bench/NAME.md; with docs also between the marks in docs/performance.md."""
+    """To $BUILD/bench/NAME.md; with docs also into docs/performance.md."""
     path = os.path.join(BENCH, f"{name}.md")
     with open(path, "w") as file:
         file.write(tables)
     if docs:
-        page = os.path.join(ROOT, "docs/performance.md")
-        with open(page) as file:
-            before, begin, rest = file.read().partition(f"<!-- bench/{name} --docs: begin -->\n")
-        _, end, behind = rest.partition(f"<!-- bench/{name} --docs: end -->\n")
-        if not end:
-            raise Failure("docs/performance.md has lost the marks between which the tables stand")
-        with open(page, "w") as file:
-            file.write(before + begin + tables + end + behind)
+        write_between(f"bench/{name}", tables)
     return path

@@ -78,15 +78,22 @@ STREAMS_HELPER int new_memory_file(size_t size) {
 
 STREAMS_HELPER bool fd_is_open(int fd) { return fcntl(fd, F_GETFD) >= 0; }
 
+/* /tmp is a tmpfs here: its files are memory, and nothing has to be fetched. */
+STREAMS_HELPER bool is_memory(const disk_file *file) {
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    bool memory = fcntl(fd, F_GET_SEALS) >= 0;
+    close(fd);
+    return memory;
+}
+
 /* Whether the file system of /tmp can say what is in the page cache. */
 STREAMS_HELPER bool cache_can_tell(const disk_file *file) {
     char byte;
     struct iovec part = {&byte, 1};
     int fd = open(file->path, O_RDONLY | O_CLOEXEC);
     ssize_t count = preadv2(fd, &part, 1, 0, RWF_NOWAIT);
-    bool memory = fcntl(fd, F_GET_SEALS) >= 0;
     close(fd);
-    return count >= 0 || memory;
+    return count >= 0 || is_memory(file);
 }
 
 /* From now on nothing is in the page cache, as far as the library can see. */

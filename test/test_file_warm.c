@@ -235,6 +235,7 @@ static void arrives(size_t size, int error) {
     check_reader(&peer, size);
     run_all(loop);
     rondo_lane *lane = rondo_lane_fs(loop);
+    if (is_memory(&file)) error = 0;
     if (error || cache_can_tell(&file)) CHECK((figures_of(lane).done == 0) == (error == 0));
     if (!error && size > 20000) CHECK(faults_count(CALL_preadv2) <= 2 + 2 * size / 131072);
     rondo_loop_free(loop);

@@ -139,12 +139,14 @@ TEST(a_handle_knows_its_kind_site_name_and_data) {
         CHECK_STR(rondo_name(handles[i]), "my name");
         CHECK_INT(rondo_set_name(handles[i], "other"), 0);
         CHECK_STR(rondo_name(handles[i]), "other");
+        CHECK(strncmp(rondo_site(handles[i]), "test/test_handle.c:", 19) == 0);
         CHECK(rondo_data(handles[i]) == NULL);
         rondo_set_data(handles[i], name);
         CHECK(rondo_data(handles[i]) == name);
     }
     CHECK_INT(rondo_set_name(handles[TIMER], NULL), 0);
     CHECK_STR(rondo_name(handles[TIMER]), "");
+    CHECK(strncmp(rondo_site(handles[TIMER]), "test/test_handle.c:", 19) == 0);
     end_loop(loop);
 }
 

@@ -190,8 +190,8 @@ void rondo__uncaught(rondo_loop *loop, rondo_handle *handle, int error, const ch
         .error = error,
         .handle = handle,
         .kind = handle ? handle->kind->name : "",
-        .name = handle && handle->name ? handle->name : "",
-        .site = handle ? handle->site : "",
+        .name = handle ? rondo__handle_name(handle) : "",
+        .site = handle ? rondo__handle_site(handle) : "",
         .message = message,
     };
     rondo_uncaught_cb cb = loop->uncaught ? loop->uncaught : die_uncaught;

@@ -22,16 +22,17 @@ _Noreturn void rondo__handle_misused(const rondo_handle *handle, const rondo__ki
     if (!handle) rondo__fatal("%s: the handle is NULL", function);
     if (handle->magic == RONDO__MAGIC_DEAD)
         rondo__fatal("%s: the %s '%s' made at %s was used after its close event", function,
-                     handle->kind->name, handle->name ? handle->name : "", handle->site);
+                     handle->kind->name, rondo__handle_name(handle), rondo__handle_site(handle));
     if (handle->magic != RONDO__MAGIC_ALIVE)
         rondo__fatal("%s: %p is not a handle, or was freed long ago", function,
                      (const void *)handle);
     if (kind && handle->kind != kind)
         rondo__fatal("%s: wants a %s, got the %s '%s' made at %s", function, kind->name,
-                     handle->kind->name, handle->name ? handle->name : "", handle->site);
+                     handle->kind->name, rondo__handle_name(handle), rondo__handle_site(handle));
     rondo__fatal("%s: the %s '%s' made at %s was used from a thread that does not run its loop; "
                  "use rondo_loop_post()",
-                 function, handle->kind->name, handle->name ? handle->name : "", handle->site);
+                 function, handle->kind->name, rondo__handle_name(handle),
+                 rondo__handle_site(handle));
 }
 
 /* ---- birth ---- */
@@ -42,8 +43,7 @@ void rondo__handle_init(rondo_handle *handle, rondo_loop *loop, const rondo__kin
     /* One by one: clearing them first would cost as much again, for every HTTP request. */
     rondo__list_push_back(&loop->handles, &handle->link);
     rondo__task_init(&handle->task, rondo__close_task);
-    handle->site = site;
-    handle->name = NULL;
+    handle->who.site = site;
     handle->data = NULL;
     handle->created_ns = loop->now_ns;
     handle->on_close = (rondo__slot){NULL, NULL};
@@ -62,12 +62,20 @@ void *rondo__handle_new(rondo_loop *loop, const rondo__kind *kind, const char *s
     return handle;
 }
 
+void rondo__handle_drop_name(rondo_handle *handle) {
+    if (!(handle->flags & RONDO__HANDLE_NAMED)) return;
+    rondo__label *label = handle->who.label;
+    handle->who.site = label->site;
+    handle->flags &= (uint16_t)~RONDO__HANDLE_NAMED;
+    rondo__free(label);
+}
+
 void rondo__handle_discard(rondo_handle *handle) {
     RONDO_ASSERT(!rondo__handle_closing(handle) && !rondo__heard(&handle->on_close));
     rondo__handle_deactivate(handle);
     rondo__list_remove(&handle->link);
     handle->loop->handle_count--;
-    rondo__free(handle->name);
+    rondo__handle_drop_name(handle);
     rondo__free(handle);
 }
 
@@ -143,7 +151,7 @@ static void bury(rondo_handle *handle) {
     rondo_loop *loop = handle->loop;
     rondo_handle **place = &loop->quarantine[loop->quarantine_at++ % RONDO__QUARANTINE];
     if (*place) {
-        rondo__free((*place)->name);
+        rondo__handle_drop_name(*place);
         rondo__free(*place);
     }
     *place = handle;
@@ -163,8 +171,7 @@ void rondo__close_task(rondo_loop *loop, rondo__task *task) {
     /* volatile: compilers drop plain stores to memory that is about to be freed */
     *(volatile uint32_t *)&handle->magic = RONDO__MAGIC_DEAD;
     if (kind->recycle) {
-        if (handle->name) rondo__free(handle->name);
-        handle->name = NULL;
+        rondo__handle_drop_name(handle);
         kind->recycle(handle);
     } else {
         bury(handle);
@@ -200,17 +207,25 @@ int rondo_off_close(rondo_any_handle any, rondo_close_cb cb, void *arg) {
 /* ---- who it is ---- */
 
 int rondo_set_name(rondo_any_handle any, const char *name) {
-    RONDO__CHECK(HANDLE(any), NULL);
-    char *copy = NULL;
-    if (name && !(copy = rondo__strdup(name))) return RONDO_ENOMEM;
-    rondo__free(HANDLE(any)->name);
-    HANDLE(any)->name = copy;
+    rondo_handle *handle = HANDLE(any);
+    RONDO__CHECK(handle, NULL);
+    rondo__label *label = NULL;
+    if (name) {
+        size_t size = strlen(name) + 1;
+        if (!(label = rondo__alloc(sizeof *label + size))) return RONDO_ENOMEM;
+        label->site = rondo__handle_site(handle);
+        memcpy(label->name, name, size);
+    }
+    rondo__handle_drop_name(handle);
+    if (!label) return 0;
+    handle->who.label = label;
+    handle->flags |= RONDO__HANDLE_NAMED;
     return 0;
 }
 
 const char *rondo_name(rondo_any_handle any) {
     RONDO__CHECK(HANDLE(any), NULL);
-    return HANDLE(any)->name ? HANDLE(any)->name : "";
+    return rondo__handle_name(HANDLE(any));
 }
 
 const char *rondo_kind(rondo_any_handle any) {
@@ -220,7 +235,7 @@ const char *rondo_kind(rondo_any_handle any) {
 
 const char *rondo_site(rondo_any_handle any) {
     RONDO__CHECK(HANDLE(any), NULL);
-    return HANDLE(any)->site;
+    return rondo__handle_site(HANDLE(any));
 }
 
 void rondo_set_data(rondo_any_handle any, void *data) {

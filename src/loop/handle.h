@@ -64,8 +64,15 @@ enum {
     RONDO__HANDLE_ACTIVE = 1 << 0,
     RONDO__HANDLE_UNREF = 1 << 1,
     RONDO__HANDLE_CLOSING = 1 << 2, /* rondo_close() was called */
-    RONDO__HANDLE_EMITTED = 1 << 3  /* `close` has been emitted */
+    RONDO__HANDLE_EMITTED = 1 << 3, /* `close` has been emitted */
+    RONDO__HANDLE_NAMED = 1 << 4    /* rondo_set_name() was called */
 };
+
+/* Of a handle with a name; few have one. */
+typedef struct rondo__label {
+    const char *site;
+    char name[];
+} rondo__label;
 
 #define RONDO__MAGIC_ALIVE 0x52ad0001u
 #define RONDO__MAGIC_DEAD 0xdead0001u
@@ -74,9 +81,11 @@ enum {
  * re-arming one of a million timers is a matter of cache lines. */
 struct rondo_handle {
     rondo__list link; /* loop->handles */
-    rondo__task task; /* for the closing phase */
-    const char *site;
-    char *name;
+    rondo__task task; /* for the closing phase; until then the kind's own, if it wants one */
+    union {
+        const char *site;
+        struct rondo__label *label; /* RONDO__HANDLE_NAMED */
+    } who;
     void *data;
     uint64_t created_ns;
     rondo__slot on_close;
@@ -106,10 +115,27 @@ void rondo__handle_close_idle(rondo_handle *handle);
  * function meanwhile; either that calls this one, or somebody says when it is time. */
 void rondo__close_task(rondo_loop *loop, rondo__task *task);
 void rondo__handle_close_late(rondo_handle *handle);
+/* In `stop` of a kind that has used handle->task for ends of its own: from now on it is the loop's. */
+static inline void rondo__handle_return_task(rondo_handle *handle) {
+    rondo__task_cancel(&handle->task);
+    handle->task.run = rondo__close_task;
+}
+
+/* Frees its name, if it has one. */
+void rondo__handle_drop_name(rondo_handle *handle);
 
 /* Active or not: counted into the loop's reasons to live. Idempotent. */
 void rondo__handle_activate(rondo_handle *handle);
 void rondo__handle_deactivate(rondo_handle *handle);
+
+static inline const char *rondo__handle_site(const rondo_handle *handle) {
+    return handle->flags & RONDO__HANDLE_NAMED ? handle->who.label->site : handle->who.site;
+}
+
+/* "" without one. */
+static inline const char *rondo__handle_name(const rondo_handle *handle) {
+    return handle->flags & RONDO__HANDLE_NAMED ? handle->who.label->name : "";
+}
 
 static inline bool rondo__handle_closing(const rondo_handle *handle) {
     return (handle->flags & RONDO__HANDLE_CLOSING) != 0;

@@ -37,10 +37,11 @@ void rondo_loop_dump(rondo_loop *loop, FILE *out) {
             loop->held, loop->held == 1 ? "" : "s");
     for (rondo__list *link = loop->handles.next; link != &loop->handles; link = link->next) {
         const rondo_handle *handle = RONDO__OF(link, rondo_handle, link);
+        bool named = (handle->flags & RONDO__HANDLE_NAMED) != 0;
         uint64_t age_ns = now_ns > handle->created_ns ? now_ns - handle->created_ns : 0;
         fprintf(out, "  %-14s %-13s %8.3f s  %s%s%s%s\n", handle->kind->name, state_of(handle),
-                (double)age_ns / 1e9, handle->name ? "'" : "", handle->name ? handle->name : "",
-                handle->name ? "' made at " : "made at ", handle->site);
+                (double)age_ns / 1e9, named ? "'" : "", rondo__handle_name(handle),
+                named ? "' made at " : "made at ", rondo__handle_site(handle));
     }
 }
 

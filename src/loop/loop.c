@@ -106,7 +106,7 @@ void rondo_loop_free(rondo_loop *loop) {
         rondo__free(RONDO__OF(link, rondo__observer, link));
     for (unsigned i = 0; i < RONDO__QUARANTINE; i++) {
         if (!loop->quarantine[i]) continue;
-        rondo__free(loop->quarantine[i]->name);
+        rondo__handle_drop_name(loop->quarantine[i]);
         rondo__free(loop->quarantine[i]);
     }
     *(volatile uint32_t *)&loop->front.magic = RONDO__MAGIC_DEAD;

@@ -56,8 +56,9 @@ static void take_connection(rondo_server *server, int fd) {
         rondo__server_drop_fd(server, RONDO_DROP_FULL, 0, fd);
         return;
     }
-    rondo_stream *stream = rondo__stream_new(
-        loop, fd, true, server->acceptor ? server->acceptor->room : 0, server->base.site);
+    rondo_stream *stream =
+        rondo__stream_new(loop, fd, true, server->acceptor ? server->acceptor->room : 0,
+                          rondo__handle_site(&server->base));
     if (!stream) {
         rondo__server_drop_fd(server, RONDO_DROP_STARVED, RONDO_ENOMEM, fd);
         pause_accepting(server, RONDO_ENOMEM);

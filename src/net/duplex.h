@@ -117,10 +117,9 @@ typedef struct rondo__stream_extra {
 } rondo__stream_extra;
 
 struct rondo_stream {
-    rondo_handle base;
+    rondo_handle base; /* its task reports later what a call or a flush has found out */
     rondo__io io;
     rondo__alarm idle;
-    rondo__task news; /* reports later what a call or a flush has found out */
     rondo__out *out;
     rondo__stream_extra *extra;
     const rondo__consumer *consumer;
@@ -129,10 +128,11 @@ struct rondo_stream {
     int fd; /* -1 while it connects, and once it is closing */
     uint32_t idle_ms;
     uint32_t flags;
-    int error; /* with RONDO__FAILED */
-    /* Last: a connection that belongs to a protocol from the start has the protocol's state here
-     * in their place, see rondo__stream_room(). */
-    rondo__slot on[RONDO__STREAM_EVENTS];
+    int error;       /* with RONDO__FAILED */
+    rondo__slot *on; /* RONDO__STREAM_EVENTS of them; NULL: none */
+    /* The slots; or, of a connection that belongs to a protocol from the start, the protocol's state:
+     * see rondo__stream_room(). */
+    rondo__slot room[];
 };
 
 /* With event slots, and with room for a protocol instead. */
@@ -140,7 +140,7 @@ extern const rondo__kind rondo__stream_kind;
 extern const rondo__kind rondo__connection_kind;
 
 static inline bool rondo__stream_has_slots(const rondo_stream *stream) {
-    return stream->base.kind == &rondo__stream_kind;
+    return stream->on != NULL;
 }
 
 static inline void rondo__stream_check(const rondo_stream *stream, const char *function) {
@@ -305,6 +305,9 @@ int rondo__stream_rewatch(rondo_stream *stream, bool wanted);
 
 /* ---- unread.c ---- */
 
+/* Slots of rondo__stream_make_slots() that nobody has used, of a stream that goes to the next protocol
+ * (a WebSocket): an idle connection is small. */
+void rondo__stream_spare_slots(rondo_stream *stream);
 /* With RONDO__UNREAD: as a read. 0: the end. */
 int64_t rondo__unread_take(rondo_stream *stream, char *buffer, size_t size);
 

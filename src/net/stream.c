@@ -17,7 +17,8 @@
 /* ---- news ---- */
 
 void rondo__stream_report_later(rondo_stream *stream) {
-    rondo__defer(stream->base.loop, &stream->news);
+    RONDO_ASSERT(!rondo__handle_closing(&stream->base)); /* the task is the closing phase's */
+    rondo__defer(stream->base.loop, &stream->base.task);
 }
 
 void rondo__stream_report(rondo_stream *stream) {
@@ -52,7 +53,7 @@ void rondo__stream_report(rondo_stream *stream) {
 
 static void report_news(rondo_loop *loop, rondo__task *news) {
     (void)loop;
-    rondo__stream_report(RONDO__OF(news, rondo_stream, news));
+    rondo__stream_report(RONDO__OF(news, rondo_stream, base.task));
 }
 
 static void unwatch_all(rondo_stream *stream) {
@@ -87,7 +88,7 @@ rondo_stream *rondo__stream_new(rondo_loop *loop, int fd, bool accepted, size_t 
                                 const char *site) {
     rondo__net *net = rondo__net_make(loop);
     size_t slots = sizeof(rondo__slot) * RONDO__STREAM_EVENTS;
-    size_t size = offsetof(rondo_stream, on) + (room > slots ? room : slots);
+    size_t size = sizeof(rondo_stream) + (room > 0 ? room : slots);
     if (!net || (fd >= 0 && rondo__net_claim(net, fd) < 0)) return NULL;
     rondo_stream *stream = rondo__zalloc(size);
     if (!stream) {
@@ -98,7 +99,8 @@ rondo_stream *rondo__stream_new(rondo_loop *loop, int fd, bool accepted, size_t 
                        room > 0 ? &rondo__connection_kind : &rondo__stream_kind, site);
     rondo__io_init(&stream->io, fd, rondo__stream_ready);
     rondo__timeouts_init(stream);
-    rondo__task_init(&stream->news, report_news);
+    stream->base.task.run = report_news;
+    stream->on = room > 0 ? NULL : stream->room;
     stream->fd = fd;
     stream->flags = RONDO__SOCKET | (accepted ? RONDO__ACCEPTED : 0);
     if (fd >= 0 && rondo__io_watch(loop, &stream->io, RONDO__READABLE) < 0) {
@@ -164,7 +166,7 @@ static void stream_stop(rondo_handle *handle) {
         stream->fd = -1;
     }
     rondo__timeouts_clear(stream);
-    rondo__task_cancel(&stream->news);
+    rondo__handle_return_task(handle);
     rondo__out_drop(stream, RONDO_ECANCELED);
     rondo__pipe_undo(stream, 0);
 }
@@ -173,11 +175,19 @@ static void stream_finish(rondo_handle *handle) {
     rondo__out_release((rondo_stream *)handle, true);
 }
 
+static void free_slots(rondo_stream *stream) {
+    for (unsigned i = 0; stream->on && i < RONDO__STREAM_EVENTS; i++)
+        rondo__slot_fini(&stream->on[i]);
+    if (stream->on != stream->room) rondo__free(stream->on);
+    stream->on = NULL;
+}
+
 static void stream_free(rondo_handle *handle) {
     rondo_stream *stream = (rondo_stream *)handle;
     if (stream->consumer && stream->consumer->closed) stream->consumer->closed(stream);
     RONDO_ASSERT(!stream->out);
     rondo__stream_free_extra(stream);
+    free_slots(stream);
 }
 
 static void stream_verify(const rondo_handle *handle) {
@@ -190,7 +200,7 @@ static void stream_verify(const rondo_handle *handle) {
     /* Nothing may find a stream any more that is dead. */
     RONDO_ASSERT(!rondo__stream_dead(stream) || !rondo__alarm_is_set(&stream->idle));
     RONDO_ASSERT(!rondo__stream_dead(stream) || rondo__stream_watched(stream) == 0);
-    RONDO_ASSERT(!closing || !rondo__list_linked(&stream->news.link));
+    RONDO_ASSERT(closing || handle->task.run == report_news);
     RONDO_ASSERT(!(stream->flags & RONDO__UNREAD) || (stream->extra && stream->extra->unread));
     RONDO_ASSERT(!(stream->flags & RONDO__SHUT) || (stream->flags & RONDO__ENDED));
     RONDO_ASSERT(!(stream->flags & RONDO__FINISHED) || (stream->flags & RONDO__SHUT));
@@ -211,8 +221,6 @@ const rondo__kind rondo__stream_kind = {
     .finish = stream_finish,
     .free = stream_free,
     .verify = stream_verify,
-    .slots_offset = offsetof(rondo_stream, on),
-    .slot_count = RONDO__STREAM_EVENTS,
 };
 
 const rondo__kind rondo__connection_kind = {
@@ -229,6 +237,7 @@ const rondo__kind rondo__connection_kind = {
 void rondo__stream_consume(rondo_stream *stream, const rondo__consumer *consumer, void *owner) {
     RONDO__CHECK_STREAM(stream);
     RONDO_ASSERT(consumer && !stream->consumer && !rondo__pipe_leads_on(stream));
+    rondo__stream_spare_slots(stream);
     stream->consumer = consumer;
     stream->owner = owner;
 }
@@ -243,6 +252,10 @@ bool rondo__stream_is_secure(const rondo_stream *stream) {
 void *rondo__stream_owner(const rondo_stream *stream) { return stream->owner; }
 
 void *rondo__stream_room(rondo_stream *stream) {
-    RONDO_ASSERT(!rondo__stream_has_slots(stream));
-    return stream->on;
+    RONDO_ASSERT(stream->on != stream->room);
+    return stream->room;
+}
+
+rondo__alarm *rondo__stream_alarm(rondo_stream *stream) {
+    return rondo__stream_dead(stream) ? NULL : &stream->idle;
 }

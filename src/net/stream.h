@@ -38,10 +38,10 @@ void *rondo__stream_owner(const rondo_stream *stream);
 int rondo__stream_unread(rondo_stream *stream, rondo_slice bytes);
 /* The consumer gives the stream up, which must not be over: from now on it is an ordinary one, neither
  * paused nor half-open, and read by nobody yet. If the consumer was told of the end, it has called
- * rondo__stream_unread(). The room is the stream's now but for what lies behind the first
- * RONDO__STREAM_SLOTS_BYTES of it: event slots take its place. */
+ * rondo__stream_unread(). A stream with a room must have been given event slots before: by
+ * rondo__stream_make_slots(), which does that (0 or RONDO_ENOMEM) and nothing else. The room stays as it is. */
+int rondo__stream_make_slots(rondo_stream *stream);
 void rondo__stream_release(rondo_stream *stream);
-#define RONDO__STREAM_SLOTS_BYTES (6 * 2 * sizeof(void *))
 
 /* Memory at the end of the stream's write queue to fill in place: at least `want` bytes (at most
  * 8 KiB), so that a head is formatted without a copy. NULL when out of memory or not writable.
@@ -82,5 +82,9 @@ rondo_stream *rondo__stream_new(rondo_loop *loop, int fd, bool accepted, size_t 
                                 const char *site);
 /* The room inside, zeroed at first, aligned as a pointer; it goes with the stream. */
 void *rondo__stream_room(rondo_stream *stream);
+/* The alarm of the idle timeout, for a consumer that sets no such timeout: it sets and clears this one as
+ * it likes, and `timeout` is called when it fires. One alarm for each connection, whoever needs it: it is
+ * a tenth of an idle one. NULL when the stream is over. */
+struct rondo__alarm *rondo__stream_alarm(rondo_stream *stream);
 
 #endif

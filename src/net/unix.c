@@ -138,7 +138,8 @@ static bool heard(const rondo_stream *stream, unsigned event) {
 /* As a stream, if it can be one: the fd is taken then. */
 static bool tell_stream(rondo_stream *stream, int fd) {
     rondo_stream *received;
-    int status = rondo_stream_open_at(stream->base.loop, fd, &received, stream->base.site);
+    int status =
+        rondo_stream_open_at(stream->base.loop, fd, &received, rondo__handle_site(&stream->base));
     if (status == RONDO_ENOMEM) {
         rondo__socket_close(fd);
         rondo__stream_fail(stream, status);

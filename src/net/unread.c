@@ -5,15 +5,12 @@
  * Upgrade), or have seen the end already. Both are put back here, and come first.
  *
  * The stream stays the same one, with its descriptor, transport and queue. A connection that had the
- * protocol's state in place of event slots gets these instead: the room is large enough for them.
+ * protocol's state in place of event slots gets these in a block of their own.
  */
 #include <string.h>
 
 #include "loop/memory.h"
 #include "net/duplex.h"
-
-_Static_assert(RONDO__STREAM_SLOTS_BYTES == sizeof(rondo__slot) * RONDO__STREAM_EVENTS,
-               "what protocols know of the slots");
 
 struct rondo__unread {
     size_t at, len;
@@ -66,13 +63,27 @@ int64_t rondo__unread_take(rondo_stream *stream, char *buffer, size_t size) {
     return (int64_t)len;
 }
 
+int rondo__stream_make_slots(rondo_stream *stream) {
+    if (!stream->on) stream->on = rondo__zalloc(RONDO__STREAM_EVENTS * sizeof *stream->on);
+    return stream->on ? 0 : RONDO_ENOMEM;
+}
+
+void rondo__stream_spare_slots(rondo_stream *stream) {
+    if (stream->on == stream->room || !stream->on) return;
+    for (unsigned i = 0; i < RONDO__STREAM_EVENTS; i++)
+        if (stream->on[i].fn) return;
+    rondo__free(stream->on);
+    stream->on = NULL;
+    stream->base.kind = &rondo__connection_kind;
+}
+
 void rondo__stream_release(rondo_stream *stream) {
     RONDO_ASSERT(stream->consumer && !rondo__stream_dead(stream));
     RONDO_ASSERT(!(stream->flags & RONDO__EOF) || (stream->flags & RONDO__UNREAD));
-    if (!rondo__stream_has_slots(stream)) {
-        stream->base.kind = &rondo__stream_kind;
-        memset(stream->on, 0, sizeof stream->on);
-    }
+    RONDO_ASSERT(rondo__stream_has_slots(stream));
+    rondo__alarm_clear(&stream->idle); /* it was the protocol's */
+    rondo__stream_touch(stream);
+    stream->base.kind = &rondo__stream_kind;
     stream->consumer = NULL;
     stream->owner = NULL;
     uint32_t protocols = RONDO__RESUMED | RONDO__PAUSED | RONDO__EOF | RONDO__HALF_OPEN;

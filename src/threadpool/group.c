@@ -351,7 +351,7 @@ void rondo_group_leave(rondo_group *group) {
     RONDO__CHECK(group, &group_kind);
     if (RONDO__UNLIKELY(group->tasks == 0))
         rondo__fatal("rondo_group_leave: the group '%s' made at %s has no task under way",
-                     rondo_name(group), group->base.site);
+                     rondo_name(group), rondo__handle_site(&group->base));
     group->tasks--;
     group->active--;
     after_member(group);

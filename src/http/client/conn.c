@@ -296,7 +296,8 @@ static int connect_it(rondo__client_conn *conn) {
         status = aim(client, origin->host, origin->port, origin->https, &options);
     }
     if (status < 0) return status;
-    conn->stream = rondo_connect_with_at(client->base.loop, &options, client->base.site);
+    conn->stream =
+        rondo_connect_with_at(client->base.loop, &options, rondo__handle_site(&client->base));
     return conn->stream ? 0 : RONDO_ENOMEM;
 }
 

@@ -185,7 +185,7 @@ static void on_retry(rondo_loop *loop, rondo__alarm *alarm) {
 static int open_file(rondo_http_log *log, rondo_stream **ret_stream) {
     unsigned flags = RONDO_WRITER_CREATE | RONDO_WRITER_APPEND;
     int result = rondo_file_writer_open_at(log->base.loop, log->path, flags, MODE, ret_stream,
-                                           log->base.site);
+                                           rondo__handle_site(&log->base));
 
     if (result < 0) return result;
     /* The first listeners of their events: they can't fail. */

@@ -73,7 +73,6 @@ static void turn_away(rondo__http_conn *conn) {
 
 void rondo__conn_new(rondo_http_server *server, rondo_stream *stream) {
     rondo__http_conn *conn = rondo__stream_room(stream);
-    rondo__alarm_init(&conn->alarm, rondo__conn_alarm);
     conn->stream = stream;
     conn->server = server;
     conn->state = RONDO__CONN_IDLE;

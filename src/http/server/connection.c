@@ -374,7 +374,6 @@ static void on_closed(rondo_stream *stream) {
     rondo__http_conn *conn = conn_of(stream);
     conn->state = RONDO__CONN_GONE;
     rondo_http_response *response = rondo__conn_detach(conn);
-    rondo__alarm_clear(&conn->alarm);
     if (conn->flags & RONDO__CONN_LEAVING) rondo__leaving_lost(conn);
     rondo__http_server_lost(conn);
     /* Last, since the application may do anything now. */
@@ -386,6 +385,7 @@ const rondo__consumer rondo__conn_consumer = {
     .end = on_end,
     .finish = on_finish,
     .drain = on_drain,
+    .timeout = rondo__conn_alarm,
     .error = on_error,
     .closed = on_closed,
 };

@@ -58,15 +58,13 @@ typedef struct rondo__http_rest {
 } rondo__http_rest;
 
 typedef struct rondo__http_conn {
-    rondo__alarm alarm;
     rondo__list link; /* server->conns */
     rondo_stream *stream;
     rondo_http_server *server;
     rondo__http_rest *rest;
-    uint32_t since;      /* when that began which the alarm watches over, see timeouts.c */
-    uint32_t crowd;      /* of its address; 0: it is not counted */
-    uint64_t marked_out; /* octets that had left at the mark */
-    /* ---- what may still be looked at in RONDO__CONN_GIVEN ---- */
+    uint32_t since;              /* when that began which the alarm watches over, see timeouts.c */
+    uint32_t crowd;              /* of its address; 0: it is not counted */
+    uint64_t marked_out;         /* octets that had left at the mark */
     rondo_http_request *request; /* NULL while idle */
     uint32_t requests;           /* begun so far */
     uint16_t flags;
@@ -159,7 +157,8 @@ void rondo__upgrade_pass(rondo_stream *stream, const char *data, size_t len);
 
 /* ---- timeouts.c ---- */
 
-void rondo__conn_alarm(rondo_loop *loop, rondo__alarm *alarm);
+/* The stream's alarm fires. */
+void rondo__conn_alarm(rondo_stream *stream);
 /* The state has just become IDLE; HEAD, with the head incomplete; CLOSING. */
 void rondo__conn_arm_idle(rondo__http_conn *conn);
 void rondo__conn_arm_head(rondo__http_conn *conn);

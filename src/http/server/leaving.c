@@ -62,7 +62,7 @@ static bool wait_for_it(rondo__http_conn *conn, rondo_http_response *response) {
 static void look(rondo_loop *loop, rondo__task *task) {
     rondo_http_response *response = RONDO__OF(task, rondo_http_response, base.task);
     rondo__http_conn *conn = response->conn;
-    if (conn->state == RONDO__CONN_GIVEN) { /* nothing else of it may be looked at */
+    if (conn->state == RONDO__CONN_GIVEN) { /* the stream is somebody else's */
         rondo__close_task(loop, task);
         return;
     }

@@ -124,7 +124,8 @@ rondo_http_response *rondo__response_take(rondo_http_request *request, rondo_htt
     } else if (!(response = rondo__alloc(sizeof *response))) {
         return NULL;
     }
-    rondo__handle_init(&response->base, http->loop, &rondo__response_kind, server->base.site);
+    rondo__handle_init(&response->base, http->loop, &rondo__response_kind,
+                       rondo__handle_site(&server->base));
     /* One by one, as in rondo__handle_init(). */
     response->request = request;
     response->told = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * One alarm for each connection. States set it when they begin, at the soonest time at which
+ * One alarm for each connection, that of its stream. States set it when they begin, at the soonest time at which
  * something could be wrong, and it is not cleared when they end: when it fires, it looks at what the
  * connection is waiting for now, and is set again for that. So octets that arrive cost no alarm.
  *
@@ -51,8 +51,10 @@ static uint64_t ns_of(uint64_t ms) {
 
 /* Sets the alarm for ms from now, and notes since when that counts, which is returned. */
 static uint64_t start(rondo__http_conn *conn, uint64_t ms) {
-    rondo__alarm_set_in_ms(loop_of(conn), &conn->alarm, ms);
-    uint64_t since_ns = conn->alarm.deadline_ns - ns_of(ms);
+    rondo__alarm *alarm = rondo__stream_alarm(conn->stream);
+    if (RONDO__UNLIKELY(!alarm)) return rondo_loop_now_ns(loop_of(conn)); /* it is over */
+    rondo__alarm_set_in_ms(loop_of(conn), alarm, ms);
+    uint64_t since_ns = alarm->deadline_ns - ns_of(ms);
     conn->since = units_of(since_ns);
     conn->flags &= (uint16_t)~RONDO__CONN_MARKED;
     return since_ns;
@@ -112,7 +114,8 @@ static uint64_t body_due(const rondo__http_conn *conn) {
 }
 
 static void alarm_by(rondo__http_conn *conn, uint64_t due) {
-    if (due < conn->alarm.deadline_ns) rondo__alarm_set(loop_of(conn), &conn->alarm, due);
+    rondo__alarm *alarm = rondo__stream_alarm(conn->stream);
+    if (alarm && due < alarm->deadline_ns) rondo__alarm_set(loop_of(conn), alarm, due);
 }
 
 void rondo__conn_arm_body(rondo__http_conn *conn) {
@@ -208,9 +211,9 @@ static void state_is_over(rondo__http_conn *conn) {
         rondo__conn_refuse(conn, 408);
 }
 
-void rondo__conn_alarm(rondo_loop *loop, rondo__alarm *alarm) {
-    rondo__http_conn *conn = RONDO__OF(alarm, rondo__http_conn, alarm);
-    uint64_t now_ns = rondo_loop_now_ns(loop), next = RONDO__ALARM_UNSET;
+void rondo__conn_alarm(rondo_stream *stream) {
+    rondo__http_conn *conn = rondo__stream_owner(stream);
+    uint64_t now_ns = rondo_loop_now_ns(loop_of(conn)), next = RONDO__ALARM_UNSET;
     if (conn->state == RONDO__CONN_GONE) return;
     bool writing = rondo__stream_queued(conn->stream) > 0;
     if (writing && conn->state == RONDO__CONN_IDLE && conn->server->draining && !conn->rest) {
@@ -232,5 +235,5 @@ void rondo__conn_alarm(rondo_loop *loop, rondo__alarm *alarm) {
         return;
     }
     if (due < next) next = due;
-    if (next != RONDO__ALARM_UNSET) rondo__alarm_set(loop, &conn->alarm, next);
+    if (next != RONDO__ALARM_UNSET) alarm_by(conn, next); /* it is unset: it has fired */
 }

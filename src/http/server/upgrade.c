@@ -3,10 +3,9 @@
  * The way out of HTTP: a client asks for another protocol (RFC 9110 section 7.8) or for a tunnel
  * (section 9.3.6), the application agrees, and the connection's stream is its own from then on.
  *
- * A connection lives in the room of its stream, where the stream's listeners take its place at once,
- * although feed() may be on the stack. What feed() and its callers look at then, `request`, `flags` and
- * `state`, lies behind what listeners need, and RONDO__CONN_GIVEN keeps them away from all else. The
- * request stays theirs until they are back, since its callback may go on using it.
+ * A connection lives in the room of its stream, and stays there as long as the stream does: feed() may be
+ * on the stack. RONDO__CONN_GIVEN says that it is none any more. The request stays feed()'s until that is
+ * back, since its callback may go on using it.
  */
 #include <rondo/error.h>
 #include <rondo/stream.h>
@@ -17,9 +16,6 @@
 #include "http/server/response.h"
 #include "loop/assert.h"
 #include "loop/memory.h"
-
-_Static_assert(offsetof(rondo__http_conn, request) >= RONDO__STREAM_SLOTS_BYTES,
-               "what is looked at in RONDO__CONN_GIVEN");
 
 rondo_slice rondo_http_request_upgrade(const rondo_http_request *request) {
     rondo_slice protocols = rondo_http_request_header(request, "upgrade");
@@ -58,6 +54,7 @@ static int give_back(rondo__http_conn *conn) {
     rondo__http_rest *rest = conn->flags & RONDO__CONN_FEEDING ? NULL : conn->rest;
     rondo_slice octets = {NULL, 0};
     if (rest) octets = rondo_slice_of(rest->data + rest->from, rest->len - rest->from);
+    if (rondo__stream_make_slots(conn->stream) < 0) return RONDO_ENOMEM;
     return rondo__stream_unread(conn->stream, octets);
 }
 
@@ -69,7 +66,6 @@ static void leave(rondo__http_conn *conn) {
         rondo__task_cancel(&conn->rest->task);
         rondo__free(conn->rest);
     }
-    rondo__alarm_clear(&conn->alarm);
     rondo__leaving_given(conn);
     rondo__http_server_lost(conn); /* may close the server, which has lost its last one */
     conn->state = RONDO__CONN_GIVEN;

@@ -6,6 +6,7 @@
 What a run finds is not compared with any clock: the machine may be busy.
 """
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -13,14 +14,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from running import BUILD, IS_PLAIN, run_tests
 
 RONDO = os.path.join(BUILD, "rondo")
 LIMIT_S = 300 if os.environ.get("VARIANT") else 90
-# Of a run of the tests, found in the environment of whatever it starts.
-MARK = f"RONDO_COMPARE_TEST={os.getpid()}"
+NUMBERS = itertools.count()
 
 SERVER = """
 import os, signal, socket, sys, threading, time
@@ -40,47 +41,62 @@ def accept():
 """
 
 
-def environment(**more):
-    return dict(os.environ, **dict([MARK.split("=")]), **more)
-
-
-def left():
-    """Processes that a run has started and that are still there."""
+def left(mark):
+    """Processes that a run has started and that are still there: they have its mark in their environment."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
-                if MARK.encode() in file.read().split(b"\0"):
+                if f"RONDO_COMPARE_TEST={mark}".encode() in file.read().split(b"\0"):
                     found.append(int(pid))
         except OSError:
             pass
     return found
 
 
-def wait_until_none_is_left():
+def wait_until(true, what=lambda: ""):
     end = time.monotonic() + LIMIT_S
-    while left():
-        assert time.monotonic() < end, [open(f"/proc/{pid}/cmdline").read() for pid in left()]
+    while not (found := true()):
+        assert time.monotonic() < end, what()
         time.sleep(0.02)
+    return found
 
 
 class Comparison:
-    def __init__(self, *args, servers=None):
+    """A run, whose files are all in a folder of its own: what is written in it, what it makes for itself in tmp/ there."""
+
+    def __init__(self, *args, servers=None, anyway=True, **how):
         self.folder = tempfile.mkdtemp(prefix="rondo-compare-test-")
+        self.tmp = tempfile.mkdtemp(prefix="rondo-compare-test-")
+        self.mark = f"{os.getpid()}-{next(NUMBERS)}"
         for name, code in (servers or {}).items():
             path = os.path.join(self.folder, name + ".py")
             with open(path, "w", encoding="utf-8") as file:
                 file.write(code)
             args += ("--server", f"{name}=exec {sys.executable} {path}")
+        more = how.pop("environ", {})
         self.process = subprocess.Popen(
-            [RONDO, "compare", "--anyway", "--out", self.folder, *args], env=environment(TMPDIR=self.folder),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            [RONDO, "compare", *(["--anyway"] if anyway else []), "--out", self.folder, *args],
+            env=dict(os.environ, RONDO_COMPARE_TEST=self.mark, **{"TMPDIR": self.tmp, **more}), text=True,
+            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how})
+
+    def left(self):
+        return left(self.mark)
+
+    def wait_until_none_is_left(self):
+        wait_until(lambda: not self.left(), lambda: [open(f"/proc/{pid}/cmdline").read() for pid in self.left()])
 
     def end(self, status=0):
         out, err = self.process.communicate(timeout=LIMIT_S)
         assert self.process.returncode == status, (self.process.returncode, out, err)
-        wait_until_none_is_left()
+        self.wait_until_none_is_left()
         return out, err
+
+    def kill(self):
+        """As nobody can help."""
+        self.process.kill()
+        self.process.communicate(timeout=LIMIT_S)
+        self.wait_until_none_is_left()
 
     def wait_for(self, text):
         """Until standard error has a line with the text."""
@@ -88,6 +104,27 @@ class Comparison:
             if text in line:
                 return
         assert False, f"no '{text}'"
+
+    def find(self, true):
+        """The process that this is true of: (pid, its parent, its name)."""
+        def look():
+            for pid in self.left():
+                try:
+                    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                        name, _, rest = file.read().partition("(")[2].rpartition(") ")
+                except OSError:
+                    continue
+                if true(pid, int(rest.split()[1]), name):
+                    return pid
+            return 0
+        return wait_until(look)
+
+    def keeper(self):
+        return self.find(lambda pid, parent, name: name == "rondo-keeper")
+
+    def generator(self):
+        keeper = self.keeper()  # which has that name only once it runs
+        return self.find(lambda pid, parent, name: parent == self.process.pid and pid != keeper)
 
     def points(self):
         with open(os.path.join(self.folder, "compare.json"), encoding="utf-8") as file:
@@ -102,6 +139,7 @@ class Comparison:
             self.process.kill()
             self.process.communicate()
         shutil.rmtree(self.folder)
+        shutil.rmtree(self.tmp)
 
 
 def short(*args, seconds=0.3):
@@ -298,18 +336,11 @@ def test_two_do_not_measure_at_once():
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pass  # there is another one in fact
-        folder = tempfile.mkdtemp(prefix="rondo-compare-test-")
-        with subprocess.Popen([RONDO, "compare", "--out", folder], env=environment(TMPDIR=folder), text=True,
-                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-            for line in process.stderr:
-                if "another comparison" in line:
-                    break
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=LIMIT_S)
-            same = (process.returncode, os.listdir(folder))
-        shutil.rmtree(folder)
-        assert same == (130, []), same
-    wait_until_none_is_left()
+        with Comparison(anyway=False) as run:
+            run.wait_for("another comparison")
+            run.process.send_signal(signal.SIGINT)
+            run.end(130)
+            assert os.listdir(run.folder) == os.listdir(run.tmp) == []
 
 
 def end_by(signum, status):
@@ -331,33 +362,100 @@ def test_sigterm_does_too():
     end_by(signal.SIGTERM, 143)
 
 
+def test_ctrl_c_does_not_take_away_the_curves():
+    """All that was measured is drawn, also by who presses it once more while that is done."""
+    if not shutil.which("gnuplot"):
+        print("# skipped: Ctrl-C while curves are drawn: gnuplot is not installed")
+        return
+    with tempfile.TemporaryDirectory(prefix="rondo-compare-test-") as folder:
+        with open(os.path.join(folder, "gnuplot"), "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\ntouch {folder}/begun\nwhile ! test -e {folder}/go; do sleep 0.02; done\n"
+                       f"exec {shutil.which('gnuplot')} \"$@\"\n")
+        os.chmod(file.name, 0o755)
+        with Comparison(*short("--models", "epoll", "--workload", "hello", seconds=0.05), start_new_session=True,
+                        environ={"PATH": folder + ":" + os.environ["PATH"]}) as run:
+            threading.Thread(target=run.process.stderr.read).start()  # nobody else reads it meanwhile
+            wait_until(lambda: os.path.exists(f"{folder}/begun"))
+            os.killpg(run.process.pid, signal.SIGINT)
+            with open(f"{folder}/go", "w", encoding="utf-8"):
+                pass
+            assert run.process.wait(LIMIT_S) == 0
+            with open(os.path.join(run.folder, "compare.html"), encoding="utf-8") as file:
+                assert '<figure class="curves">' in file.read()
+
+
 def test_kill_9_leaves_nothing_running():
-    with Comparison("--workload", "hello", "--models", "fork", "--duration", "30",
-                    servers={"stubborn": STUBBORN}) as run:
-        run.wait_for("stubborn")
-        end = time.monotonic() + LIMIT_S
-        while len(left()) < 5:  # runner, keeper, server, two of its children
-            assert time.monotonic() < end
-        run.process.kill()
-        run.process.communicate(timeout=LIMIT_S)
-        wait_until_none_is_left()
+    """Of the processes nothing; its directory is removed by the next run, and no other's is."""
+    with tempfile.TemporaryDirectory(prefix="rondo-compare-test-") as kept:
+        with Comparison("--workload", "hello", "--models", "fork", "--duration", "30",
+                        servers={"stubborn": STUBBORN}) as run:
+            run.wait_for("stubborn")
+            wait_until(lambda: len(run.left()) >= 5)  # runner, keeper, server, two of its children
+            run.kill()
+            was_left = os.listdir(run.tmp)
+            assert len(was_left) == 1 and was_left[0].startswith("rondo-compare-run-"), was_left
+            os.rename(os.path.join(run.tmp, was_left[0]), os.path.join(kept, was_left[0]))
+        os.mkdir(os.path.join(kept, "rondo-compare-run-locked"))
+        os.mkdir(os.path.join(kept, "rondo-compare-run-another"))
+        locked = os.open(os.path.join(kept, "rondo-compare-run-locked"), os.O_RDONLY)
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        with Comparison(*short("--workload", "hello", "--models", "epoll", "--rate", "50"), environ={"TMPDIR": kept}) as run:
+            run.end()
+        assert sorted(os.listdir(kept)) == ["rondo-compare-run-another", "rondo-compare-run-locked"], os.listdir(kept)
+        os.close(locked)
 
 
 def test_a_keeper_that_is_killed_leaves_nothing_either():
     with Comparison("--workload", "hello", "--duration", "0.5", "--rounds", "1", "--models", "fork", "--rate", "100") as run:
         run.wait_for("fork")
-        end = time.monotonic() + LIMIT_S
-        keepers = []
-        while not keepers and time.monotonic() < end:
-            for pid in left():
-                try:
-                    with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
-                        if file.read() == "rondo-keeper\n":
-                            keepers.append(pid)
-                except OSError:
-                    pass
-        os.kill(keepers[0], signal.SIGKILL)
+        os.kill(run.keeper(), signal.SIGKILL)
         run.end()
+
+
+def test_a_generator_that_is_killed_is_not_the_server_s_fault():
+    with Comparison("--workload", "hello", "--duration", "20", "--rounds", "1", "--models", "epoll", "--rate", "100") as run:
+        run.wait_for("epoll")
+        os.kill(run.generator(), signal.SIGKILL)
+        run.end()
+        assert of(run.points(), "epoll")[0]["reason"] == "the generator has ended before its time", run.json["points"]
+
+
+def test_connections_that_nobody_serves_are_told():
+    """One client at a time, and four that stay: it does not keep up with four."""
+    with Comparison(*short("--models", "iterative", "--workload", "hello", "--rate", "200", "--connections", "4")) as run:
+        out, _ = run.end()
+        point = of(run.points(), "iterative")[0]
+        assert point["reason"] == "only 1 of 4 connections were served", point
+        assert run.json["summary"][0]["verdicts"][0]["kept_up_per_s"]["median"] == 0, run.json["summary"]
+        assert "only 1 of 4 connections were served" in out, out
+
+
+def test_one_request_blocks_however_few_there_are():
+    with Comparison(*short("--models", "epoll", "--workload", "blocker", "--rate", "100", "--connections", "4")) as run:
+        run.end()
+        point = of(run.points(), "epoll")[0]
+        # A third of them come before it; the others find nobody: it computes for longer than all the time there is.
+        assert 0 < point["done"] <= 10 and point["late"] >= 20, point
+
+
+def test_what_can_not_be_written_is_kept_elsewhere():
+    """compare.json is a directory, so that no file can take its name."""
+    with Comparison(*short("--models", "epoll", "--workload", "hello", "--rate", "50")) as run:
+        os.mkdir(os.path.join(run.folder, "compare.json"))
+        _, err = run.end(1)
+        assert "can't write" in err and "Is a directory" in err, err
+        kept = os.listdir(run.tmp)
+        assert len(kept) == 1 and f"what was measured is in {run.tmp}/{kept[0]}\n" in err, (kept, err)
+        assert sorted(os.listdir(os.path.join(run.tmp, kept[0]))) == ["compare.csv", "compare.html", "compare.json"]
+        assert os.listdir(run.folder) == ["compare.json"], os.listdir(run.folder)
+
+
+def test_a_table_that_nobody_can_read_is_a_failure():
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        with Comparison(*short("--models", "epoll", "--workload", "hello", "--rate", "50"), stdout=full) as run:
+            _, err = run.end(1)
+            assert "can't write to the standard output: No space left" in err, err
+            assert of(run.points(), "epoll")[0]["done"] > 0
 
 
 def test_wrong_usage():
@@ -366,7 +464,8 @@ def test_wrong_usage():
                        (["--connections", "1.5"], "whole number"), (["--connections", "0"], "from 1 to"),
                        (["--duration"], "needs a value"), (["--out", ""], "not empty"), (["--what"], "no option '--what'"),
                        (["what"], "takes options only"), (["--server", "x"], "NAME=COMMAND"),
-                       (["--server", "a b=c"], "NAME=COMMAND"), (["--models="], "not empty")]:
+                       (["--server", "a b=c"], "NAME=COMMAND"), (["--models="], "not empty"), (["--models", ",epoll"], "no model ''"),
+                       (["--models", "epoll,"], "no model ''")]:
         done = subprocess.run([RONDO, "compare", *args], capture_output=True, text=True, timeout=LIMIT_S)
         assert done.returncode == 2 and says in done.stderr, (args, done)
     done = subprocess.run([RONDO, "compare", "--out", "/nonexistent"], capture_output=True, text=True, timeout=LIMIT_S)
@@ -383,4 +482,5 @@ def test_lists():
 
 # TSan has threads of its own, which are counted; without the optional libraries nothing is different here.
 HERE = IS_PLAIN or os.environ.get("VARIANT") == "asan"
-sys.exit(run_tests(globals(), "" if HERE else "finds nothing here that it does not find elsewhere"))
+# What is measured is not compared with a clock, so that they may run at once: most of their time is a load's, which waits.
+sys.exit(run_tests(globals(), "" if HERE else "finds nothing here that it does not find elsewhere", at_once=6))

@@ -1,5 +1,6 @@
 """For tests of the examples, where a line of output can't show what they do: running them, and the tests."""
 
+import concurrent.futures
 import os
 import signal
 import socket
@@ -56,20 +57,29 @@ def read_to_end(connection):
     return b"".join(chunks)
 
 
-def run_tests(functions, skipped=""):
-    """Runs the functions test_*, those with a word of the command line in their name; the exit status. skipped: why none is run."""
+def run_one(name, test):
+    """Whether it failed, and says so."""
+    try:
+        test()
+        print(f"ok {name}", flush=True)
+        return False
+    except Exception:  # pylint: disable=broad-except
+        print(f"FAIL {name}\n{traceback.format_exc()}", flush=True)
+        return True
+
+
+def run_tests(functions, skipped="", at_once=1):
+    """Runs the functions test_*, those with a word of the command line in their name; the exit status. skipped: why none is run.
+    at_once: how many, for tests that mostly wait and have nothing in common."""
     if skipped:
         print(f"# skipped: {skipped}\n1 passed, 0 failed")
         return 0
     tests = [(name, test) for name, test in functions.items() if name.startswith("test_")
              and (len(sys.argv) < 2 or any(word in name for word in sys.argv[1:]))]
-    failed = 0
-    for name, test in tests:
-        try:
-            test()
-            print(f"ok {name}")
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            print(f"FAIL {name}\n{traceback.format_exc()}")
+    if at_once > 1:
+        with concurrent.futures.ThreadPoolExecutor(at_once) as threads:
+            failed = sum(threads.map(lambda pair: run_one(*pair), tests))
+    else:
+        failed = sum(run_one(*pair) for pair in tests)
     print(f"{len(tests) - failed} passed, {failed} failed")
     return 1 if failed else 0

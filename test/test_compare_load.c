@@ -182,3 +182,23 @@ TEST(kinds_are_drawn_by_weight_or_by_number) {
     CHECK(count[0] > 6500 && count[0] < 6820);
     CHECK(count[1] > 3170 && count[1] < 3490);
 }
+
+TEST(a_kind_by_number_comes_however_few_there_are) {
+    load_task task = {.seed = 1,
+                      .rate = 100,
+                      .seconds = 1,
+                      .kind_count = 2,
+                      .kinds = {{.weight = 1}, {.every = 1000}}};
+    arrivals drawn;
+    arrivals_init(&drawn, &task);
+    arrivals_begin(&drawn, 0);
+    for (unsigned i = 0; i < 100; i++) CHECK_INT(arrivals_kind(&drawn) == 1, i == 30);
+    task.seconds = 0.01;
+    arrivals_init(&drawn, &task);
+    arrivals_begin(&drawn, 0);
+    CHECK_INT(arrivals_kind(&drawn), 1);
+    task.seconds = 20;
+    arrivals_init(&drawn, &task);
+    arrivals_begin(&drawn, 0);
+    for (unsigned i = 0; i < 2000; i++) CHECK_INT(arrivals_kind(&drawn) == 1, i % 1000 == 300);
+}

@@ -3,14 +3,12 @@
  * `rondo compare`: the command. What is to be compared is put together, a place for files is made, and then it is run.c's; what is
  * found out by then is written however it ends.
  */
-#define _GNU_SOURCE /* nftw */
 #include "compare.h"
 
 #include "compare/peers.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,53 +18,6 @@
 #include <unistd.h>
 
 /* ---- before and after ---- */
-
-static bool write_file(int directory, const workload_file *file) {
-    char octets[4096];
-    int fd = openat(directory, file->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    bool well = fd >= 0 && fchmod(fd, 0644) == 0;
-    for (size_t at = 0; well && at < file->size; at += sizeof octets) {
-        body_fill(at, octets, sizeof octets);
-        well = write(fd, octets, sizeof octets) == (ssize_t)sizeof octets;
-    }
-    /* What is not on the disk yet can't be dropped from the page cache. */
-    well = well && fsync(fd) == 0;
-    if (fd >= 0) close(fd);
-    return well;
-}
-
-static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *where) {
-    (void)about, (void)kind, (void)where;
-    remove(path);
-    return 0;
-}
-
-static void remove_files(run *self) {
-    if (self->dir[0] != '\0') nftw(self->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* A directory in $TMPDIR or in /var/tmp, which is on a disk, where a file can be cold. Everybody may read it: a server of root's may
- * have children that are nobody. */
-static bool make_files(run *self) {
-    const char *parent = getenv("TMPDIR");
-    if (!parent || strlen(parent) > sizeof self->dir - 32) parent = "/var/tmp";
-    snprintf(self->dir, sizeof self->dir, "%s/rondo-compare-XXXXXX", parent);
-    if (!mkdtemp(self->dir)) {
-        complain("can't make a directory in %s: %s", parent, strerror(errno));
-        self->dir[0] = '\0';
-        return false;
-    }
-    snprintf(self->files, sizeof self->files, "%s/files", self->dir);
-    snprintf(self->scratch, sizeof self->scratch, "%s/peers", self->dir);
-    bool well = chmod(self->dir, 0755) == 0 && mkdir(self->files, 0755) == 0 &&
-                mkdir(self->scratch, 0755) == 0;
-    int directory = open(self->files, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (size_t i = 0; i < WORKLOAD_FILES; i++)
-        well = well && write_file(directory, &workload_files[i]);
-    if (directory >= 0) close(directory);
-    if (!well) complain("can't make files in %s: %s", self->dir, strerror(errno));
-    return well;
-}
 
 /* Two comparisons at a time spoil each other. Returns a descriptor that holds the lock, or -1: nobody waits for us. */
 static int take_turns(run *self) {
@@ -140,23 +91,31 @@ static void announce_run(const run *self) {
             "there is one core only: servers and generator share it, and the figures mean little");
 }
 
+/* Ten minutes are not lost because a disk is full: then it is left elsewhere, which is a failure all the same. */
+static int write_report(const results *all, const char *directory) {
+    if (all->point_count == 0) return EXIT_OK;
+    int status = report_write(all, directory);
+    if (status != EXIT_OK) scratch_keep(all);
+    return status;
+}
+
 static int compare(const compare_options *options, int argc, char **argv) {
-    run self = {.options = options, .signals = -1};
+    run self = {.options = options, .signals = -1, .dir_lock = -1};
     int status = EXIT_RUNTIME, lock = -1;
     if (prepare(&self, argc, argv)) {
         announce_run(&self);
         lock = take_turns(&self);
-        if (make_files(&self)) {
+        if (scratch_make(&self)) {
             subjects_prepare(&self);
             run_wait_for_quiet(&self);
             status = self.signum ? EXIT_OK : run_all(&self);
         }
-        int written =
-            self.results.point_count > 0 ? report_write(&self.results, options->out) : EXIT_OK;
+        int written = write_report(&self.results, options->out);
         if (status == EXIT_OK) status = written;
+        if (status == EXIT_OK) status = flush_stdout();
         if (status == EXIT_OK && self.signum) status = 128 + self.signum;
     }
-    remove_files(&self);
+    scratch_remove(&self);
     if (lock >= 0) close(lock);
     if (self.signals >= 0) close(self.signals);
     plan_free(&self.plan);

@@ -9,6 +9,7 @@
  *   plan.c         which load on which server when
  *   run.c          does what the plan says
  *   point.c        one load on one server
+ *   scratch.c      the run's own files
  *   server.c keeper.c tree.c    servers, and that nothing of them is left
  *   load*.c        the generator
  *   measure.c machine.c         what a server uses; what the machine is
@@ -83,6 +84,7 @@ typedef struct run {
     int signum;  /* that asked for the end; 0: none */
     char dir[256], files[272],
         scratch[272]; /* of the run's own; in it: of the file workload; of peers */
+    int dir_lock;     /* the directory, locked; -1: it can't be */
     char exe[4096];   /* this program */
     server server;
     bool up;      /* the server */
@@ -98,6 +100,14 @@ int run_all(run *self);
 void run_wait_for_quiet(run *self);
 /* Reads a signal if there is one. Returns whether the run is to end. */
 bool run_interrupted(run *self);
+
+/* ---- scratch.c ---- */
+
+/* Removes what runs that were killed have left; then makes run.dir, and what is in it. Complains. */
+bool scratch_make(run *self);
+void scratch_remove(run *self);
+/* Writes the report into a new directory beside it, which stays, and says where: for when it can't be where it should. */
+int scratch_keep(const results *all);
 
 /* ---- point.c ---- */
 

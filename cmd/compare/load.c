@@ -19,6 +19,7 @@
 struct generator {
     pid_t pid; /* 0: ended */
     int control;
+    bool broke; /* it has ended by itself */
     load_outcome *outcome;
 };
 
@@ -79,8 +80,11 @@ load_event load_next(generator *self) {
     while (got < 0 && errno == EINTR);
     if (got == 1 && what == 'r') return LOAD_READY;
     if (got == 1 && what == 'd') return LOAD_DONE;
+    self->broke = true;
     return LOAD_BROKE;
 }
+
+bool load_broke(const generator *self) { return self->broke; }
 
 void load_go(generator *self) { send(self->control, "g", 1, MSG_NOSIGNAL); }
 

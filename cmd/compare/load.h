@@ -31,9 +31,9 @@
 typedef struct load_kind {
     const char *target; /* "/hello" */
     unsigned weight;    /* how often, among the others */
-    unsigned every;     /* or: each so many-th request is this one; 0: by weight */
-    size_t file;        /* octets of the file that must come; 0: the greeting */
-    bool apart;         /* its own latency is not among the others' */
+    unsigned every; /* or: each so many-th request is this one, and one at least; 0: by weight */
+    size_t file;    /* octets of the file that must come; 0: the greeting */
+    bool apart;     /* its own latency is not among the others' */
 } load_kind;
 
 typedef struct load_task {
@@ -90,6 +90,8 @@ generator *load_begin(const load_task *task);
 /* A descriptor that is readable when load_next() has an event. */
 int load_fd(const generator *self);
 load_event load_next(generator *self);
+/* Whether the process has ended before it was asked to. */
+bool load_broke(const generator *self);
 void load_go(generator *self);
 /* Ends the process, wherever it is. What it has found out stays. */
 void load_end(generator *self);
@@ -126,7 +128,8 @@ typedef struct arrivals {
     uint64_t state; /* of the random numbers */
     double at_ns;   /* the last one */
     double end_ns;
-    uint64_t left;   /* to come until then */
+    uint64_t all;    /* that come until then; 0: nobody knows */
+    uint64_t left;   /* of them, not drawn yet */
     uint64_t number; /* of kinds that were drawn */
     bool warming;    /* by weight only */
     const load_task *task;

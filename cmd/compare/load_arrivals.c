@@ -25,7 +25,7 @@ static double random_part(arrivals *self) {
 void arrivals_init(arrivals *self, const load_task *task) {
     self->state = task->seed;
     self->at_ns = self->end_ns = 0;
-    self->left = 0;
+    self->all = self->left = 0;
     self->warming = false;
     self->number = 0;
     self->task = task;
@@ -36,7 +36,7 @@ void arrivals_init(arrivals *self, const load_task *task) {
 void arrivals_begin(arrivals *self, uint64_t now_ns) {
     self->at_ns = (double)now_ns;
     self->end_ns = (double)now_ns + self->task->seconds * 1e9;
-    self->left = (uint64_t)(self->task->rate * self->task->seconds + 0.5);
+    self->left = self->all = (uint64_t)(self->task->rate * self->task->seconds + 0.5);
 }
 
 uint64_t arrivals_next(arrivals *self) {
@@ -52,8 +52,9 @@ unsigned arrivals_kind(arrivals *self) {
     const load_task *task = self->task;
     uint64_t number = self->number++;
     for (unsigned i = 0; i < task->kind_count; i++) {
-        /* Not the first ones, which would keep it from having any others. */
-        unsigned every = task->kinds[i].every;
+        /* Not the first ones, which would keep it from having any others; and one where there are not as many. */
+        uint64_t every = task->kinds[i].every;
+        if (self->all != 0 && every > self->all) every = self->all;
         if (every != 0 && !self->warming && number % every == every * 3 / 10) return i;
     }
     if (task->kind_count == 1 || self->weight == 0) return 0;

@@ -35,7 +35,7 @@ typedef struct connection {
     bool listed;   /* among the free ones */
     bool was_open; /* since it was opened last */
     bool settled;  /* was counted by the phase that opened it */
-    bool stands;   /* ROLE_IDLE, ROLE_SLOW: has had what it waited for */
+    bool stands;   /* has had an answer; ROLE_SLOW: or its beginning */
     unsigned kind; /* of the request */
     unsigned number;
     uint64_t intended_ns;

@@ -208,6 +208,16 @@ static void enter_run(client *self) {
     }
 }
 
+/* A connection on which nothing was ever answered counts for no latency: the others had what it did not get. But a server that
+ * leaves some standing does not keep up with as many as there are. Where hardly anybody was answered that is not the reason. */
+static void count_served(client *self) {
+    unsigned all = self->task->connections, unserved = 0;
+    for (unsigned i = 0; i < all; i++)
+        unserved += self->connections[i].state == STATE_WAITING && !self->connections[i].stands;
+    if (unserved > 0 && self->outcome->done >= all)
+        client_blame(self, "only %u of %u connections were served", all - unserved, all);
+}
+
 static void enter_over(client *self) {
     uint64_t now = clock_ns();
     load_outcome *outcome = self->outcome;
@@ -251,6 +261,7 @@ static void count_standing(client *self) {
 
 static void enter(client *self, phase next) {
     const load_task *task = self->task;
+    if (next == PHASE_OVER) count_served(self); /* what is blamed after it is the end's fault */
     self->phase = next;
     self->phase_ns = clock_ns();
     self->progress_ns = 0;

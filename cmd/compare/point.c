@@ -127,13 +127,14 @@ static void take_usage(const run *self, const usage *before, const usage *after,
 }
 
 /* The generator broke off: whose fault it is. */
-static void blame(run *self, point *ret) {
+static void blame(run *self, const generator *load, point *ret) {
     if (self->signum)
         point_blame(ret, "interrupted");
     else if (!self->up)
         point_blame(ret, server_reason(&self->server));
     else
-        point_blame(ret, "the generator did not end in time");
+        point_blame(ret, load_broke(load) ? "the generator has ended before its time"
+                                          : "the generator did not end in time");
 }
 
 void point_measure(run *self, const planned *shot, double rate, point *ret) {
@@ -156,7 +157,7 @@ void point_measure(run *self, const planned *shot, double rate, point *ret) {
     if (kernel >= 0) kernel = kernel_memory() - kernel;
     load_outcome *came = load_outcome_of(load);
     load_end(load);
-    if (!measured) blame(self, ret);
+    if (!measured) blame(self, load, ret);
     take_outcome(came, ret);
     if (measured) take_usage(self, &before, &after, kernel, ret);
     usage_free(&before);

@@ -194,7 +194,10 @@ static int start_gnuplot(int in, int out, pid_t *ret_pid) {
     sigemptyset(&none);
     if (posix_spawn_file_actions_init(&files) != 0) return ENOMEM;
     posix_spawnattr_init(&how);
-    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    /* In a group of its own, since Ctrl-C is for us, who draw what was measured. */
+    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+                                       POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&how, 0);
     posix_spawnattr_setsigdefault(&how, &all);
     posix_spawnattr_setsigmask(&how, &none);
     posix_spawn_file_actions_adddup2(&files, in, 0);

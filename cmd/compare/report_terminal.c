@@ -136,6 +136,10 @@ static void add_row(text *out, const results *run, const summary *all, const sce
     snprintf(cell, sizeof cell, "%u+%u", o->processes, o->threads);
     text_columns(out, cell, 8, 1);
     text_add(out, "\n");
+    if (!v->reason) return;
+    text_add(out, "%16s", "");
+    text_columns(out, v->reason, 63, 0);
+    text_add(out, "\n");
 }
 
 bool report_workload(FILE *to, const results *run, size_t w) {

@@ -59,7 +59,7 @@ static bool is_workload(const char *name) {
 static bool all_known(const char *list, bool (*known)(const char *name), const char *what) {
     char name[64];
     for (const char *at = list; at; at = strchr(at, ',')) {
-        if (*at == ',') at++;
+        if (at != list) at++;
         size_t len = strcspn(at, ",");
         snprintf(name, sizeof name, "%.*s", (int)(len < 63 ? len : 63), at);
         if (known(name)) continue;

@@ -179,6 +179,18 @@ def test_page_shows_every_figure_and_reason():
     assert made.html.count('class="picture"') == 22
 
 
+def test_page_is_styled():
+    """Each class that is used has a rule; and what printing changes stands behind it, or it would change nothing."""
+    made = report("many").html
+    style = made.partition("<style>")[2].partition("</style>")[0]
+    used = {name for names in re.findall(r'class="([^"]*)"', made) for name in names.split()}
+    bare = {name for name in used if not re.search(rf"\.{name}(?![\w-])", style)}
+    assert not bare, bare
+    printed = style.rindex("@media print")
+    for selector in ("body{", ".scroll{", "th,td{"):
+        assert style.index(selector) < printed < style.rindex(selector), selector
+
+
 def test_page_without_spread_says_so():
     assert "One round:" in report("single").html
     assert "One round:" not in report("many").html

@@ -59,7 +59,7 @@ static void add_curves(text *out, const results *run, const summary *all, const 
              "class=\"others\">",
              w, (int)kind, it->frame);
     for (size_t s = 0; s < run->subject_count; s++) add_other(out, &it->curves[s]);
-    text_add(out, "</g></g></svg>\n<div class=\"grid curves-grid\">\n");
+    text_add(out, "</g></g></svg>\n<div class=\"grid\">\n");
     for (size_t s = 0; s < run->subject_count; s++) {
         if (!it->curves[s].svg[0]) continue;
         text_add(out, "<figure class=\"curves\"><figcaption>");
@@ -111,7 +111,7 @@ static const char *overview_unit(const summary *all, size_t w) {
     if (set->rates > 1) return "requests/s";
     if (set->crowds > 1) return "connections";
     for (size_t s = 0; s < all->subject_count; s++)
-        if (summary_verdict(all, w, s)->closed.rounds > 0) return "closed loop, per s";
+        if (summary_verdict(all, w, s)->closed.rounds > 0) return "answers/s";
     return "p99";
 }
 
@@ -123,9 +123,9 @@ static void add_overview_cell(text *out, const summary *all, size_t w, size_t s)
         text_add(out, "<td>%s</td>", v->reason ? "failed" : "-");
     else if (unit[0] == 'r')
         text_add(out, "<td>%s%s</td>", v->kept_all ? "≥ " : "", show_number(v->kept.median, buf));
-    else if (unit[0] == 'c' && unit[1] == 'o')
-        text_add(out, "<td>%s%s</td>", v->crowd_all ? "≥ " : "", show_number(v->crowd.median, buf));
     else if (unit[0] == 'c')
+        text_add(out, "<td>%s%s</td>", v->crowd_all ? "≥ " : "", show_number(v->crowd.median, buf));
+    else if (unit[0] == 'a')
         text_add(out, "<td>%s</td>", show_number(v->closed.median, buf));
     else
         text_add(out, "<td>%s</td>", show_time(v->p99.median, buf));
@@ -134,11 +134,14 @@ static void add_overview_cell(text *out, const summary *all, size_t w, size_t s)
 static void add_overview(text *out, const results *run, const summary *all) {
     text_add(
         out,
-        "<section id=\"overview\">\n<h2>Overview</h2>\n<p>The highest rate, in requests/s, that "
-        "each server "
-        "kept up with; ≥ says that nothing more was asked for. Each workload below says what that "
-        "means and "
-        "which differences are ties.</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+        "<section id=\"overview\">\n<h2>Overview</h2>\n<p>What tells the servers apart in each "
+        "workload, "
+        "as its column says: the highest rate that each kept up with (requests/s), the largest "
+        "crowd of "
+        "idle connections, the most answers/s in closed loop, or p99 at the rate that all were "
+        "asked for. ≥ says that nothing more was asked for, - that it does not do such work. The "
+        "workloads below say which differences are ties.</p>\n<div class=\"scroll\" tabindex=\"0\" "
+        "role=\"region\" "
         "aria-label=\"Overview\">\n<table>\n<thead><tr><th scope=\"col\">server</th>");
     for (size_t w = 0; w < run->workload_count; w++) {
         text_add(out, "<th scope=\"col\"><a href=\"#workload-%zu\">", w);

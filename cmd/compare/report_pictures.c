@@ -89,7 +89,7 @@ static void draw_few(text *out, const char *box, bool inside) {
     }
     if (inside) {
         for (int i = 0; i < 3; i++)
-            add_box(out, i == 0 ? "slot waits" : "slot", 90 + i * 13, 82, 12, 12);
+            add_box(out, i == 0 ? "slot full" : "slot", 90 + i * 13, 82, 12, 12);
         add_word(out, 160, 93, "queue");
     } else {
         add_word(out, 92, 92, "queue");

@@ -65,7 +65,7 @@ def wait_until(true, what=lambda: ""):
 class Comparison:
     """A run, whose files are all in a folder of its own: what is written in it, what it makes for itself in tmp/ there."""
 
-    def __init__(self, *args, servers=None, anyway=True, **how):
+    def __init__(self, *args, servers=None, anyway=True, before=(), **how):
         self.folder = tempfile.mkdtemp(prefix="rondo-compare-test-")
         self.tmp = tempfile.mkdtemp(prefix="rondo-compare-test-")
         self.mark = f"{os.getpid()}-{next(NUMBERS)}"
@@ -76,7 +76,7 @@ class Comparison:
             args += ("--server", f"{name}=exec {sys.executable} {path}")
         more = how.pop("environ", {})
         self.process = subprocess.Popen(
-            [RONDO, "compare", *(["--anyway"] if anyway else []), "--out", self.folder, *args],
+            [*before, RONDO, "compare", *(["--anyway"] if anyway else []), "--out", self.folder, *args],
             env=dict(os.environ, RONDO_COMPARE_TEST=self.mark, **{"TMPDIR": self.tmp, **more}), text=True,
             **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how})
 
@@ -318,6 +318,28 @@ def test_servers_that_fail_have_that_as_their_result():
         assert reasons["stubborn"], reasons
         assert reasons["loop"] is None and of(run.points(), "loop")[0]["done"] > 0, reasons
         assert "dies" in out, out
+
+
+FULL = SERVER + """
+print("rondo: full: there is no room", file=sys.stderr, flush=True)
+def answer(connection): return False
+accept()
+"""
+
+
+def test_what_a_server_says_is_the_reason():
+    with Comparison(*short("--workload", "hello", "--models", "epoll", "--rate", "100", "--connections", "2"),
+                    servers={"full": FULL}) as run:
+        run.end()
+        reasons = {point["subject"]: point["reason"] for point in run.points()}
+        assert reasons == {"full": "there is no room (connections break off before their answer)", "epoll": None}, reasons
+
+
+def test_what_the_generator_lacks_is_not_the_server_s_fault():
+    with Comparison(*short("--workload", "hello", "--models", "iterative", "--rate", "100", "--connections", "60"),
+                    before=["prlimit", "--nofile=40"]) as run:
+        run.end()
+        assert of(run.points(), "iterative")[0]["reason"].startswith("the generator: connect: too many open files"), run.json
 
 
 def test_a_port_that_was_taken_is_not_the_server_s_fault():

@@ -156,6 +156,12 @@ void connection_sip(connection *self) {
     if (self->stream && self->state == STATE_WAITING) rondo_resume(self->stream);
 }
 
+/* What it is that this process lacks, rather than the server. */
+static bool is_ours(int error) {
+    return error == RONDO_EMFILE || error == RONDO_ENFILE || error == RONDO_ENOMEM ||
+           error == RONDO_ENOBUFS || error == RONDO_EADDRNOTAVAIL;
+}
+
 static void on_error(rondo_stream *stream, int error, void *arg) {
     connection *self = arg;
     load_outcome *outcome = self->client->outcome;
@@ -166,7 +172,8 @@ static void on_error(rondo_stream *stream, int error, void *arg) {
             outcome->timeouts++;
         else
             outcome->refused++;
-        client_blame(self->client, "connect: %s", rondo_error_text(error));
+        client_blame(self->client, "%sconnect: %s", is_ours(error) ? "the generator: " : "",
+                     rondo_error_text(error));
     }
 }
 

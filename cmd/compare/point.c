@@ -3,6 +3,7 @@
  * rondo compare: one load on one server. The server is looked at just before the first request that counts and just after the last
  * one, while all connections are open and none is used: what it costs to look is no part of what is measured.
  */
+#define _GNU_SOURCE /* asprintf */
 #include "compare.h"
 
 #include <fcntl.h>
@@ -137,6 +138,16 @@ static void blame(run *self, const generator *load, point *ret) {
                                           : "the generator did not end in time");
 }
 
+/* Where it broke off and the server has said something, that is why, whatever was seen from outside. */
+static void add_what_it_said(const run *self, point *ret) {
+    const char *said = server_said(&self->server);
+    char *both = NULL;
+    if (!ret->reason || said[0] == '\0' || strstr(ret->reason, said)) return;
+    if (asprintf(&both, "%s (%s)", said, ret->reason) < 0) return;
+    free((char *)(uintptr_t)ret->reason);
+    ret->reason = both;
+}
+
 void point_measure(run *self, const planned *shot, double rate, point *ret) {
     load_task task = task_of(self, shot, rate);
     usage before = {.cpu_s = 0}, after = {.cpu_s = 0};
@@ -164,4 +175,5 @@ void point_measure(run *self, const planned *shot, double rate, point *ret) {
     usage_free(&after);
     load_free(load);
     if (self->up && !server_look(&self->server)) self->up = false;
+    if (self->up) add_what_it_said(self, ret);
 }

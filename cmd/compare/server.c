@@ -85,6 +85,13 @@ const char *server_reason(const server *self) {
     return self->last_line[0] ? self->last_line : "the server has ended";
 }
 
+const char *server_said(const server *self) {
+    const char *text = self->last_line;
+    if (strncmp(text, "rondo: ", 7) != 0) return text;
+    const char *behind = strstr(text + 7, ": ");
+    return behind ? behind + 2 : text + 7;
+}
+
 static bool accepts(uint16_t port) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

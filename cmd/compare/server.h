@@ -47,6 +47,9 @@ bool server_look(server *self);
 /* Why it ended: the last line that it wrote, or else how; valid until the next server_begin(). */
 const char *server_reason(const server *self);
 
+/* The last line that it wrote, without what a model puts before it ("rondo: NAME: "); "": none. Valid until the next server_look(). */
+const char *server_said(const server *self);
+
 /* Ends it and all it has started. Harmless when it was not started. */
 void server_end(server *self);
 

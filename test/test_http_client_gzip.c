@@ -161,7 +161,7 @@ TEST(decoding_pauses_anywhere) {
 }
 
 TEST(what_is_not_decoded) {
-    for (int how = 0; how < 5; how++) {
+    for (int how = 0; how < 7; how++) {
         world w;
         heard h;
         static line l;
@@ -177,6 +177,10 @@ TEST(what_is_not_decoded) {
                      ? "HTTP/1.1 206 P\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nraw"
                  : how == 3 ? OK("Content-Encoding: gzip\r\nContent-Length: 3\r\n")
                  : how == 4 ? OK("Content-Encoding: br, gzip\r\nContent-Length: 3\r\n") "raw"
+                 : how == 5 ? OK("Content-Encoding: gzip\r\nContent-Length: 3\r\n"
+                                 "Content-Encoding: br\r\n") "raw"
+                 : how == 6 ? OK("Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n"
+                                 "Content-Length: 3\r\n") "raw"
                  : how == 1 ? OK("Content-Encoding: br\r\nContent-Length: 3\r\n") "raw"
                             : OK("Content-Encoding: gzip\r\nContent-Length: 3\r\n") "raw");
         CHECK_STR(h.body, how == 3 ? "" : "raw");

@@ -158,6 +158,8 @@ TEST(floods_are_bounded) {
     flood(none, "HTTP/1.1 200 ", "xxxxxxxxxxxxxxxx", RONDO_EMSGSIZE);
     flood(none, "HTTP/1.1 200 OK\r\n", "A: b\r\n", RONDO_EMSGSIZE);
     flood(none, "", "HTTP/1.1 102 Wait\r\n\r\n", RONDO_EPROTO);
+    flood((rondo_http_client_limits){.interim_answers = 300}, "", "HTTP/1.1 102 Wait\r\n\r\n",
+          RONDO_EPROTO);
     flood(none, OK("Transfer-Encoding: chunked\r\n") "1;", "x", RONDO_EPROTO);
     flood(none, OK("Transfer-Encoding: chunked\r\n") "0\r\nA: ", "xxxxxxxxxxxx", RONDO_EMSGSIZE);
     flood(none, OK("Transfer-Encoding: chunked\r\n") "0\r\n", "A: b\r\n", RONDO_EMSGSIZE);
@@ -357,4 +359,47 @@ TEST(a_server_that_takes_nothing_is_given_up) {
     CHECK_STR(h.text, "ETIMEDOUT / close");
     line_close(&l);
     world_close(&w);
+}
+
+/* A server that does not want a body says so and closes, and then the client's next octets are answered by
+ * a reset: a write meets that first, but what the server has said is there (RFC 9112 section 9.5). */
+static void refuse_early(const char *answer, const char *expected) {
+    world w;
+    heard h;
+    static line l;
+    size_t len = (size_t)16 << 20;
+    char *body = calloc(1, len);
+    world_open(&w);
+    new_call(&w, &h, "PUT", at(&w, "/"));
+    CHECK_INT(rondo_http_call_send(h.call, rondo_slice_of(body, len)), 0);
+    line_take(&w, &l);
+    for (int i = 0; i < 50 && figures(&w).connections > 0 && l.len == 0; i++) {
+        turns(&w, 1);
+        CHECK(recv(l.fd, l.data, 100, 0) > 0 || errno == EAGAIN);
+        l.len = strlen(l.data);
+    }
+    HAS(&l, "PUT / HTTP/1.1\r\n");
+    if (*answer) CHECK(send(l.fd, answer, strlen(answer), 0) > 0);
+    line_close(&l); /* with octets unread */
+    turns(&w, 6);
+    CHECK_STR(h.text, expected);
+    free(body);
+    world_close(&w);
+}
+
+TEST(an_answer_before_a_reset_is_heard) {
+    refuse_early("HTTP/1.1 413 Too large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                 "response 413 / end / close");
+    refuse_early("HTTP/1.1 103 Wait\r\n\r\nHTTP/1.1 413 Too large\r\nContent-Length: 4\r\n\r\nwhy?",
+                 "interim 103 / response 413 / end / close");
+}
+
+/* Whether that is all of it nobody can say. */
+TEST(what_is_no_whole_answer_before_a_reset_is_an_error) {
+    refuse_early("HTTP/1.1 413 Too large\r\nContent-Length: 5\r\n\r\nwhy?",
+                 "response 413 / ECONNRESET / close");
+    refuse_early("HTTP/1.1 413 Too large\r\n\r\nwhy?", "response 413 / ECONNRESET / close");
+    refuse_early("HTTP/1.1 413 Too", "ECONNRESET / close");
+    refuse_early("", "ECONNRESET / close");
+    refuse_early("HTTP/1.1 nonsense\r\n", "EPROTO / close");
 }

@@ -18,8 +18,9 @@
  * A server may close a kept connection just when a request is sent on it. Such a call is made again,
  * once, on a new connection, and only if no octet of an answer had come, the body, if any, was given by
  * rondo_http_call_send(), and the method is idempotent or no octet of the request had left (RFC 9110
- * section 9.2.2). Before a call that could not be made again gets a kept connection, it is looked
- * whether the server has closed it already, so that little is left of that race.
+ * section 9.2.2). Before a call gets a kept connection, it is looked whether the server has closed it
+ * already, so that little is left of that race, or has said something that nobody asked for, which
+ * must not be taken for the answer: then it is closed, and the call gets another one.
  * Loop thread only.
  */
 #ifndef RONDO_HTTP_CLIENT_H
@@ -111,7 +112,7 @@ typedef struct rondo_http_client_figures {
     uint64_t calls;         /* begun so far */
     uint64_t connects;      /* connections begun so far */
     uint64_t reuses;        /* requests that were sent on a kept connection */
-    uint64_t stale_found;   /* kept connections that were found closed when they were needed */
+    uint64_t stale_found;   /* kept connections that were found closed, or spoilt, when needed */
     uint64_t stale_retries; /* requests made again since that had just been closed */
 } rondo_http_client_figures;
 RONDO_API void rondo_http_client_get_figures(const rondo_http_client *client,

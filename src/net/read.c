@@ -131,6 +131,16 @@ static inline int64_t read_bytes(rondo_stream *stream, const rondo__transport *t
     return rondo__socket_read(stream->fd, buffer, size);
 }
 
+rondo_slice rondo__stream_salvage(rondo_stream *stream) {
+    char *buffer = rondo__net_of(stream->base.loop)->receive;
+    const rondo__transport *transport = rondo__transport_of(stream);
+    RONDO_ASSERT(stream->flags & RONDO__FAILED);
+    int64_t count = stream->fd < 0 || (stream->flags & (RONDO__OPENING | RONDO__EOF))
+                        ? 0
+                        : read_bytes(stream, transport, buffer, RONDO__RECEIVE_BYTES);
+    return rondo_slice_of(buffer, count > 0 ? (size_t)count : 0);
+}
+
 static void read_some(rondo_stream *stream) {
     char *buffer = rondo__net_of(stream->base.loop)->receive;
     size_t size = RONDO__RECEIVE_BYTES;

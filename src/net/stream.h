@@ -65,6 +65,10 @@ uint64_t rondo__stream_sent(const rondo_stream *stream);
 /* Whether the peer has said anything that was not read yet, without reading it: 1, 0 at its end,
  * RONDO_EAGAIN, or the error that the connection has. */
 int rondo__stream_peek(rondo_stream *stream);
+/* Of a stream that has failed, for its consumer's `error`: what the peer had said before and nobody has
+ * read, in the loop's buffer, a read's worth a call; of length 0 when there is nothing. A write that
+ * fails takes no bytes away that have arrived. */
+rondo_slice rondo__stream_salvage(rondo_stream *stream);
 /* The second, and what waits, with all of files that do. */
 uint64_t rondo__stream_will_have_sent(const rondo_stream *stream);
 /* A pointer of the consumer's beside the stream, for what few connections have, NULL at first; only the

@@ -52,10 +52,10 @@ struct rondo_http_call {
     rondo__alarm alarm, total;
     uint32_t flags;
     uint8_t state;
-    uint8_t interims;
     uint8_t stage; /* rondo_http_stage, in which it has ended */
     bool late;     /* the time of all of it was over */
     int error;     /* to be told */
+    size_t interims;
     unsigned redirects, redirects_most;
     /* ---- the request ---- */
     /* Before each time that it is sent, for fields that must not be sent twice: 0 or an error. With

@@ -227,9 +227,26 @@ static bool has_tls(const rondo__client_conn *conn) {
     return origin->https || (origin->proxied && conn->client->proxies[0].url.https);
 }
 
+/* A server that does not want the rest of a request says so and closes; what then comes is answered by a
+ * reset, and a write may meet that before the answer was read (RFC 9112 section 9.5). Whether the call is
+ * over now. */
+static bool hear_last_words(rondo__client_conn *conn, rondo_stream *stream) {
+    rondo_loop *loop = conn->client->base.loop;
+    if (conn->state != RONDO__CLIENT_BUSY || !conn->call || conn->rest) return false;
+    rondo__cork(loop);
+    while (!is_gone(conn) && !holds(conn)) {
+        rondo_slice words = rondo__stream_salvage(stream);
+        if (words.len == 0 || feed(conn, words.data, words.len) > 0) break;
+    }
+    rondo__uncork(loop);
+    return is_gone(conn);
+}
+
 static void on_error(rondo_stream *stream, int error) {
     rondo__client_conn *conn = conn_of(stream);
     if (is_gone(conn)) return;
+    if ((error == RONDO_EPIPE || error == RONDO_ECONNRESET) && hear_last_words(conn, stream))
+        return;
     rondo_http_call *call = conn->call;
     const char *words = has_tls(conn) ? rondo_tls_error_text(stream) : "";
     if (!call) {

@@ -138,13 +138,13 @@ static void take_out(rondo_http_call *call) {
     call->origin = NULL;
 }
 
-/* The idle connection for the call; NULL: there is none. One that could not be made again gets none of
- * which the server has let go already: the loop hears of that in its next turn only. */
+/* The idle connection for the call; NULL: there is none. What the server has done to one since the loop
+ * looked last is not known yet, so it is asked: octets that nobody asked for, a 408 for example, would be
+ * taken for the answer to this call, and one that the server has let go of would be a try for nothing. */
 static rondo__client_conn *find_idle(rondo__origin *origin, const rondo_http_call *call) {
     rondo__client_conn *conn;
     if (call->flags & RONDO__CALL_FRESH) return NULL;
     while ((conn = idle_one(&origin->idle, true))) {
-        if (rondo__call_is_repeatable(call)) return conn;
         if (rondo__stream_peek(conn->stream) == RONDO_EAGAIN) return conn;
         origin->client->figures.stale_found++;
         rondo__client_conn_close(conn);

@@ -214,6 +214,19 @@ static void interim(rondo_http_call *call) {
     if (rondo__call_alive(call)) rondo__answer_reset(&call->answer);
 }
 
+/* Several fields are one list (RFC 9110 section 5.3): what else was done to the body would stay. */
+static bool is_gzip_alone(rondo_slice fields) {
+    const char *line = fields.data, *end = line + fields.len;
+    rondo_slice name, value, coding = {NULL, 0};
+    while (line < end) {
+        line = rondo__field_split(line, end, &name, &value);
+        if (!rondo__field_is(name, "content-encoding")) continue;
+        if (coding.data) return false;
+        coding = value;
+    }
+    return coding.data && (rondo__field_is(coding, "gzip") || rondo__field_is(coding, "x-gzip"));
+}
+
 /* gzip alone, in an answer that has a body and is no part of one. */
 static int prepare_decoding(rondo_http_call *call) {
     const rondo__answer *answer = &call->answer;
@@ -223,9 +236,7 @@ static int prepare_decoding(rondo_http_call *call) {
     if (answer->framing == RONDO__ANSWER_NONE || answer->framing == RONDO__ANSWER_TUNNEL ||
         answer->status == 206 || rondo__answer_is_done(answer))
         return 0;
-    rondo_slice coding = rondo__fields_find(rondo__answer_fields(answer), "content-encoding");
-    if (!coding.data) return 0;
-    if (!rondo__field_is(coding, "gzip") && !rondo__field_is(coding, "x-gzip")) return 0;
+    if (!is_gzip_alone(rondo__answer_fields(answer))) return 0;
     call->inflate = rondo__inflate_new(call->client->limits.decode_ratio);
     return call->inflate ? 0 : RONDO_ENOMEM;
 }

@@ -170,6 +170,7 @@ static int begin(rondo_http_call *call, uint32_t flags) {
     call->error = 0;
     call->flags |= flags;
     rondo__handle_activate(&call->base);
+    if (call->client) call->client->figures.calls++;
     if (error == 0 && rondo__call_asked(call).connect && !call->target) error = RONDO_EINVAL;
     if (error < 0)
         rondo__call_fail(call, error);

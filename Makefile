@@ -58,7 +58,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 
 CONFIG := build/config$(if $(WITHOUT),-without-$(subst $(space),-,$(strip $(WITHOUT)))).mk
 NO_CONFIG := clean help fuzz deps deps-dev deps-bench deps-peers deps-compare format check-format lint check-headers uninstall
-BENCH_TARGETS := $(addprefix bench-,count loop mem net fs http websocket)
+BENCH_TARGETS := $(addprefix bench-,count loop pool mem net fs http websocket)
 NEEDS_DEPS := run test compare bench $(BENCH_TARGETS) check-counts test-asan test-tsan test-valgrind
 
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
@@ -304,6 +304,8 @@ bench-count: deps-bench benches ## Only what is counted: system calls, allocatio
 	$(BENCH_RUN)count --check $(ARGS)
 bench-loop: deps-bench benches ## Only timers, the door and the wake-up (2 minutes); these all know ARGS=--quick, for a look
 	$(BENCH_RUN)loop $(ARGS)
+bench-pool: deps-bench benches ## Only the pool and the wake-up: beside libuv, libev and system calls (1 minute)
+	$(BENCH_RUN)pool $(ARGS)
 bench-mem: deps-bench benches ## Only memory of idle connections, and what a crowd of them costs the others (2 minutes)
 	$(BENCH_RUN)mem $(ARGS)
 bench-net: deps-bench benches ## Only the network, beside raw epoll, libev and libuv (3 minutes)

@@ -60,11 +60,11 @@ def commit():
 class Machine:
     """What is measured, where, and whether the machine has other things to do."""
 
-    def __init__(self):
+    def __init__(self, patience=PATIENCE):
         self.share, waited = busy_share(3), 0
-        while self.share > QUIET and waited < PATIENCE:
+        while self.share > QUIET and waited < patience:
             if waited == 0:
-                print(f"others take {self.share:.0%} of the processors: waiting for them, {PATIENCE} s at most", flush=True)
+                print(f"others take {self.share:.0%} of the processors: waiting for them, {patience} s at most", flush=True)
             self.share = busy_share(3)
             waited += 3
         self.is_busy = self.share > QUIET

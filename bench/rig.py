@@ -2,7 +2,8 @@
 
 The first processor is the server's, the last one the load's. The models of a row take turns in every round, another one
 first in each, so that what disturbs the machine disturbs them all. **A round in which others took more than DISTURBED of the
-processors during any of its runs is dropped and played again**; half as many again are played at most, and where that is not
+processors, during one of its runs or during all, is dropped and played again** (less than three ticks of the kernel's clock say nothing
+and are let pass); half as many again are played at most, and where that is not
 enough the least disturbed ones make up for it and the row says so. Who the others are: what /proc/stat says
 was busy, less what this process, its children and the servers have taken.
 """
@@ -62,6 +63,20 @@ def allow_files(wanted):
     return hard
 
 
+def cpu_ns(pid):
+    """What all threads of a process ran so far (schedstat, the first field)."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat") as stat:
+            total += int(stat.read().split()[0])
+    return total
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
+
+
 class Server:
     """A program on the servers' core, maybe under a tool, that listens to `port`, or says on its first line what port it has."""
 
@@ -69,7 +84,10 @@ class Server:
         self.process = subprocess.Popen([*prefix, *words], env={**os.environ, **(env or {})}, preexec_fn=pin(core), text=True,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL if port else subprocess.PIPE,
                                         stderr=subprocess.PIPE, start_new_session=True)
-        self.port = port or self.announced()
+        if not port:
+            self.port = self.announced()  # one that says so listens already
+            return
+        self.port = port
         for _ in range(1200):
             if self.process.poll() is not None:
                 raise Failure(self.process.stderr.read().strip() or f"{words[0]} ended")
@@ -78,8 +96,6 @@ class Server:
                 time.sleep(0.05)  # a worker process may be on its way
                 return
             except OSError:
-                if not port:
-                    return  # one that says its port listens already, if to streams at all
                 time.sleep(0.025)
         self.kill()
         raise Failure(f"{words[0]} does not answer")
@@ -103,20 +119,10 @@ class Server:
                                                    text=True).stdout.split()]
 
     def cpu_ns(self):
-        """What all its threads and processes ran so far (schedstat, the first field)."""
-        total = 0
-        for pid in [self.process.pid, *self.children]:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/schedstat") as stat:
-                    total += int(stat.read().split()[0])
-        return total
+        return sum(cpu_ns(pid) for pid in [self.process.pid, *self.children])
 
     def resident_bytes(self):
-        total = 0
-        for pid in [self.process.pid, *self.children]:
-            with open(f"/proc/{pid}/statm") as statm:
-                total += int(statm.read().split()[1]) * resource.getpagesize()
-        return total
+        return sum(resident_bytes(pid) for pid in [self.process.pid, *self.children])
 
     def stop(self, sign=signal.SIGTERM):
         """By its own pid; what it, or the tool around it, wrote to stderr. Under strace it is the child."""
@@ -138,6 +144,31 @@ class Server:
         self.process.communicate()
 
 
+class Told:
+    """A program that does what it is told by a line of its input, and answers with a line; it ends when its input does."""
+
+    def __init__(self, words):
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def tell(self, line):
+        """The words of the answer."""
+        try:
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        answer = self.process.stdout.readline().split()
+        if not answer:
+            raise Failure(f"{line}: {self.process.stderr.read().strip() or 'the program ended'}")
+        return answer
+
+    def cpu_ns(self):
+        return cpu_ns(self.process.pid)
+
+    def stop(self):
+        self.process.communicate(timeout=60)
+
+
 # --- Rounds ------------------------------------------------------------------------------------------
 
 class Watch:
@@ -155,8 +186,15 @@ class Watch:
         return time.monotonic(), (sum(fields) - fields[3] - fields[4]) * TICK_S, own + used.ru_utime + used.ru_stime
 
     def others(self):
+        """(their seconds, those that there were)"""
         now, busy, own = self.now()
-        return max(0.0, busy - self.busy - (own - self.own)) / max(1e-6, (now - self.begun) * os.cpu_count())
+        return max(0.0, busy - self.busy - (own - self.own)), (now - self.begun) * os.cpu_count()
+
+
+def share(others):
+    """Of several such pairs together."""
+    theirs, all_of_it = (sum(column) for column in zip(*others))
+    return theirs / max(1e-6, all_of_it) if theirs > 3 * TICK_S else 0.0
 
 
 class Progress:
@@ -185,14 +223,15 @@ def play(runs, rounds, progress, text, servers=()):
     good, bad = [], []
     models = list(runs)
     for turn in range(rounds + rounds // 2):
-        found, worst = {}, 0.0
+        found, others = {}, []
         for model in models[turn % len(models):] + models[:turn % len(models)]:
             watch = Watch(servers)
             found[model] = runs[model]()
-            worst = max(worst, watch.others())
+            others.append(watch.others())
             if turn < rounds:
                 progress.step(f"{text}, {model}")
         found = {model: found[model] for model in models}
+        worst = max(share(others), *(share([one]) for one in others))
         good.append(found) if worst <= DISTURBED else bad.append((worst, found))
         if len(good) == rounds:
             break
@@ -225,7 +264,7 @@ class Bench:
         self.progress = Progress(1)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"bench/{name}: ended by a signal"))
         os.makedirs(BENCH, exist_ok=True)
-        self.machine = Machine()
+        self.machine = Machine(*([0] if options.quick else []))
         self.preliminary = self.machine.is_busy or options.quick or len(CORES) < 2
         print(self.machine.head)
         if self.preliminary:

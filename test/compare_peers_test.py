@@ -13,11 +13,10 @@ import sys
 import tempfile
 import time
 
-import compare_models_test as models
+from compare_client import HELLO, LIMIT_S, SIZES, Client, make_files, processes
 from running import BUILD, run_tests
 
 RONDO = os.path.join(BUILD, "rondo")
-LIMIT_S = 60
 CAN = {  # beside hello and file
     "node": "wait cpu", "nginx": "", "apache-prefork": "", "apache-worker": "", "apache-event": "", "go": "wait cpu",
     "asyncio": "wait", "gevent": "wait", "lwt": "wait cpu", "erlang": "wait",
@@ -38,20 +37,6 @@ def installed():
             names.append(name)
     assert len(text.splitlines()) == len(CAN), text
     return names
-
-
-def session(leader):
-    """The processes of a session that live."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-                fields = file.read().rpartition(") ")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == leader and fields[0] not in "ZX":
-            found.append(int(pid))
-    return found
 
 
 def free_port():
@@ -87,11 +72,11 @@ class Peer:
         try:
             self.process.wait(LIMIT_S)
             deadline = time.monotonic() + LIMIT_S
-            while session(self.process.pid) and time.monotonic() < deadline:
+            while self.left() and time.monotonic() < deadline:
                 time.sleep(0.02)
-            left = session(self.process.pid)
+            left = self.left()
         finally:
-            for pid in session(self.process.pid):
+            for pid in self.left():
                 os.kill(pid, signal.SIGKILL)
             shutil.rmtree(self.directory, ignore_errors=True)
         if kind is not None:
@@ -101,18 +86,19 @@ class Peer:
         assert kind is not None or not left, (self.name, left)
 
     def connect(self):
-        connection = socket.socket()
-        connection.settimeout(LIMIT_S)
-        connection.connect(("127.0.0.1", self.port))
-        return models.Client(connection)
+        return Client(self.port)
+
+    def left(self):
+        """Its processes: they are a session."""
+        return processes("session", self.process.pid)
 
 
 def check_one(name, files):
     with Peer(name, files) as peer, peer.connect() as client:
         for _ in range(3):  # on one connection
             status, _, body = client.get("/hello")
-            assert (status, body) == (200, models.HELLO), (status, body)
-        for each, size in models.SIZES.items():
+            assert (status, body) == (200, HELLO), (status, body)
+        for each, size in SIZES.items():
             status, _, body = client.get(f"/file?name={each}")
             with open(os.path.join(files, each), "rb") as file:
                 assert status == 200 and body == file.read(), (each, status, len(body), size)
@@ -120,18 +106,18 @@ def check_one(name, files):
         if "wait" in CAN[name]:
             begin = time.monotonic()
             status, _, body = client.get("/wait?ms=60")
-            assert (status, body) == (200, models.HELLO) and time.monotonic() - begin >= 0.059
+            assert (status, body) == (200, HELLO) and time.monotonic() - begin >= 0.059
             others = [peer.connect() for _ in range(50)]
             for other in others:
                 other.ask("/wait?ms=100")
             for other in others:
-                assert other.answer()[2] == models.HELLO
+                assert other.answer()[2] == HELLO
                 other.socket.close()
         if "cpu" in CAN[name]:
             status, head, body = client.get("/cpu?n=1000")
-            assert (status, body) == (200, models.HELLO) and b"\r\nresult: 3743007946\r\n" in head.lower(), head
+            assert (status, body) == (200, HELLO) and b"\r\nresult: 3743007946\r\n" in head.lower(), head
         client.ask("/hello", "Connection: close\r\n")
-        assert client.answer()[2] == models.HELLO and client.at_end()
+        assert client.answer()[2] == HELLO and client.at_end()
 
 
 def test_peers():
@@ -140,7 +126,7 @@ def test_peers():
         return
     with tempfile.TemporaryDirectory(prefix="rondo-compare-") as files:
         os.chmod(files, 0o755)  # Apache's children are nobody when root starts it
-        models.make_files(files)
+        make_files(files)
         failed = []
         for name in installed():
             try:

@@ -120,7 +120,7 @@ class Comparison:
         return wait_until(look)
 
     def keeper(self):
-        return self.find(lambda pid, parent, name: name == "rondo-keeper")
+        return self.find(lambda pid, parent, name: name == "compare-keeper")
 
     def generator(self):
         keeper = self.keeper()  # which has that name only once it runs
@@ -183,7 +183,7 @@ def test_a_closed_loop_is_the_most_and_a_sweep_is_of_it():
     with Comparison(*short("--models", "epoll", "--workload", "hello", seconds=0.2)) as run:
         run.end()
         points = run.points()
-        assert points[0]["asked_per_s"] is None and points[0]["done"] > 100, points[0]
+        assert points[0]["asked_per_s"] is None and points[0]["done"] > 100 and points[0]["reason"] is None, points[0]
         asked = [p["asked_per_s"] for p in points[1:]]
         most = points[0]["rate_per_s"]
         assert asked[0] == 1000 and len(set(asked)) == len(asked), asked
@@ -425,6 +425,19 @@ def test_kill_9_leaves_nothing_running():
             run.end()
         assert sorted(os.listdir(kept)) == ["rondo-compare-run-another", "rondo-compare-run-locked"], os.listdir(kept)
         os.close(locked)
+
+
+def test_kill_9_by_name_leaves_nothing_running():
+    """As pkill -9 rondo does it."""
+    with Comparison("--workload", "hello", "--models", "fork", "--duration", "30", servers={"stubborn": STUBBORN}) as run:
+        run.wait_for("stubborn")
+        wait_until(lambda: len(run.left()) >= 5)
+        run.keeper()
+        for pid in run.left():
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+                if "rondo" in file.read():
+                    os.kill(pid, signal.SIGKILL)
+        run.kill()
 
 
 def test_a_keeper_that_is_killed_leaves_nothing_either():

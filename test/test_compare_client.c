@@ -6,6 +6,7 @@
 #include "harness.h"
 
 #include "compare/client.h"
+#include "compare/visitor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -320,4 +321,16 @@ TEST(waits_are_never_too_short) {
     while (client_waits_due(&waits) == NULL) harness_sleep_ms(client_waits_ms(&waits));
     CHECK(client.waited && !client.waits);
     CHECK(harness_now_ms() - begin_ms >= 30);
+}
+
+/* What was begun for a client that has left meanwhile: nobody is answered, and nothing of it stays (ASan sees what is not freed). */
+TEST(a_file_that_opens_after_its_client_has_gone) {
+    web_visitor *visitor = calloc(1, sizeof *visitor);
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    CHECK(visitor != NULL && fd >= 0);
+    visitor->gone = visitor->busy = true;
+    visitor->kept = malloc(10);
+    visitor_answer_file(visitor, fd, 0);
+    CHECK(fcntl(fd, F_GETFD) < 0 && errno == EBADF);
 }

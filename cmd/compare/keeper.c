@@ -120,7 +120,7 @@ _Noreturn void keeper_run(char *const argv[], const core_set *cores, int control
     setsid();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    prctl(PR_SET_NAME, "rondo-keeper");
+    prctl(PR_SET_NAME, "compare-keeper"); /* so that pkill(1) rondo doesn't find it */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     sigemptyset(&watched);

@@ -6,7 +6,7 @@
  * forks, and however it leaves its parent, becomes the keeper's child in the end (PR_SET_CHILD_SUBREAPER); and whatever happens to
  * the runner, kill -9 too, is seen by the keeper as the end of a pipe. Then it ends the server: SIGTERM, a second later SIGKILL to
  * all that is left, until there is nothing. If it is the keeper that is killed, the kernel kills the server, and the rest of its
- * processes become the runner's, who ends them.
+ * processes become the runner's, who ends them. Only who kills both at the same moment leaves what a server of others has forked.
  */
 #ifndef CMD_COMPARE_SERVER_H
 #define CMD_COMPARE_SERVER_H

@@ -14,6 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What a client follows unless it is told otherwise (http_client.h). */
+#define REDIRECTS_MOST 10
+
 typedef struct get {
     get_options options;
     rondo_loop *loop;
@@ -26,6 +29,7 @@ typedef struct get {
     char *data; /* that is sent */
     size_t data_len;
     int status;    /* the exit status */
+    int64_t lacks; /* octets that lie behind the part that the server sends */
     bool dropped;  /* the body is not written */
     bool complete; /* all of it has come */
     int fd;        /* that of out, for the attribute; -1: none */
@@ -132,16 +136,34 @@ static void complain_of_status(get *g, rondo_http_call *call) {
                  rondo_http_call_status(call), (int)reason.len, reason.data);
 }
 
+/* Whether a 206 goes on where the file ends, with the same file. */
+static bool judge_part(get *g, rondo_http_call *call) {
+    get_range range;
+    int64_t length = rondo_http_call_length(call);
+    rondo_slice etag = rondo_http_call_response_header(call, "ETag");
+    bool good = get_range_read(rondo_http_call_response_header(call, "Content-Range"), &range) &&
+                range.first == g->before.size &&
+                (length < 0 || length == range.last - range.first + 1);
+    if (!good) {
+        complain("the server sends another part than the one that was asked for");
+    } else if (!get_etag_fits(etag, &g->before)) {
+        complain("%s has changed on the server, which sends the rest of the new one: remove it "
+                 "to get that whole",
+                 g->options.output);
+    } else {
+        if (range.total >= 0) g->lacks = range.total - 1 - range.last;
+        return true;
+    }
+    fail(g, EXIT_ANSWER);
+    return false;
+}
+
 /* What an answer to a request for the rest means: true to go on writing, *ret_go_on behind what is there. */
 static bool judge_resumed(get *g, rondo_http_call *call, bool *ret_go_on) {
     rondo_slice range = rondo_http_call_response_header(call, "Content-Range");
     int status = rondo_http_call_status(call);
     *ret_go_on = status == 206;
-    if (status == 206 && !get_range_fits(range, g->before.size)) {
-        complain("the server sends another part than the one that was asked for");
-        fail(g, EXIT_ANSWER);
-        return false;
-    }
+    if (status == 206) return judge_part(g, call);
     if (status == 416 && get_range_complete(range, g->before.size)) {
         if (!g->options.quiet) fprintf(stderr, "%s is complete already\n", g->options.output);
         return false;
@@ -163,10 +185,30 @@ static void remember(const get *g, const rondo_http_call *call) {
     get_remember(g->fd, fits ? text : NULL);
 }
 
+/* A redirect that was to be followed and is not: too many, from https to http, to what is no URL of http.
+ * Its page is not what was asked for. */
+static bool is_lost(const get *g, const rondo_http_call *call) {
+    int status = rondo_http_call_status(call);
+    bool moved = (status >= 301 && status <= 303) || status == 307 || status == 308;
+    return moved && !g->options.no_follow && rondo_http_call_response_header(call, "Location").data;
+}
+
+static void complain_of_redirect(get *g, const rondo_http_call *call) {
+    rondo_slice to = rondo_http_call_response_header(call, "Location");
+    fail(g, EXIT_ANSWER);
+    if (!g->options.quiet)
+        complain("%s: %d is not followed to '%.*s'%s", rondo_http_call_url(call),
+                 rondo_http_call_status(call), to.len < 1000 ? (int)to.len : 1000, to.data,
+                 rondo_http_call_redirects(call) >= REDIRECTS_MOST ? ": too many redirects" : "");
+}
+
 static void on_response(rondo_http_call *call, void *arg) {
     get *g = arg;
     bool go_on = false, wanted = true;
-    if (g->before.size > 0) {
+    if (is_lost(g, call)) {
+        complain_of_redirect(g, call);
+        wanted = !g->options.output;
+    } else if (g->before.size > 0) {
         wanted = judge_resumed(g, call, &go_on);
     } else if (rondo_http_call_status(call) >= 400) {
         complain_of_status(g, call);
@@ -193,8 +235,16 @@ static void on_data(rondo_http_call *call, rondo_slice chunk, void *arg) {
 }
 
 static void on_end(rondo_http_call *call, void *arg) {
+    get *g = arg;
     (void)call;
-    ((get *)arg)->complete = true;
+    g->complete = g->lacks == 0;
+    if (g->complete) return;
+    get_progress_end(&g->progress);
+    complain(
+        "the server has sent only a part of the rest, %lld octets are missing; -C goes on from "
+        "there",
+        (long long)g->lacks);
+    fail(g, EXIT_ANSWER);
 }
 
 static void on_error(rondo_http_call *call, int error, void *arg) {

@@ -45,8 +45,14 @@ void get_look(const char *path, get_file *ret_file);
 /* Remembers the ETag beside the file's content, in an extended attribute, or forgets it (NULL). Where the
  * file system has none, nothing is remembered. */
 void get_remember(int fd, const char *etag);
-/* Whether a 206 goes on where the file ends: "bytes SIZE-LAST/TOTAL". */
-bool get_range_fits(rondo_slice content_range, int64_t size);
+/* The Content-Range of a 206 (RFC 9110 section 14.4). total: -1: not known. False: it is none. */
+typedef struct get_range {
+    int64_t first, last, total;
+} get_range;
+bool get_range_read(rondo_slice content_range, get_range *ret_range);
+/* Whether the ETag of a 206 is the one that the file's beginning came with, as far as both are known: a
+ * server need not look at If-Range, and parts of two versions make nothing (RFC 9110 section 15.3.7). */
+bool get_etag_fits(rondo_slice etag, const get_file *before);
 /* Whether a 416 says that the file is complete: "bytes * / SIZE". */
 bool get_range_complete(rondo_slice content_range, int64_t size);
 

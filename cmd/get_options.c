@@ -12,7 +12,8 @@ const char get_help[] =
     "\n"
     "Gets what an http or https URL names and writes it to standard output.\n"
     "\n"
-    "  -o, --output FILE   write into FILE; an answer of 400 or above leaves FILE alone\n"
+    "  -o, --output FILE   write into FILE; an answer of 400 or above leaves FILE alone;\n"
+    "                      -: standard output\n"
     "  -C, --continue      go on where FILE ends (-o); if it has changed on the server since,\n"
     "                      get all of it anew\n"
     "  -i, --include       write status line and fields of the answer first\n"
@@ -157,5 +158,6 @@ int get_parse(int argc, char **argv, get_options *ret) {
             ret->url = argv[i];
         }
     }
+    if (ret->output && strcmp(ret->output, "-") == 0) ret->output = NULL; /* as everywhere */
     return ret->help ? EXIT_OK : check(ret);
 }

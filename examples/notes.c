@@ -118,6 +118,19 @@ static void drop_note(question *q) {
     say(q, 204, NULL);
 }
 
+/* RFC 8259 section 8.1: what is sent is UTF-8. Neither overlong forms nor surrogates. */
+static bool is_utf8(const unsigned char *at, size_t len) {
+    for (const unsigned char *end = at + len; at < end;) {
+        unsigned c = *at++, more = c < 0x80 ? 0 : c < 0xc2 ? 9 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+        if (more > 3 || c > 0xf4 || (size_t)(end - at) < more) return false;
+        if ((c == 0xe0 && *at < 0xa0) || (c == 0xed && *at > 0x9f)) return false;
+        if ((c == 0xf0 && *at < 0x90) || (c == 0xf4 && *at > 0x8f)) return false;
+        for (; more > 0; more--, at++)
+            if ((*at & 0xc0) != 0x80) return false;
+    }
+    return true;
+}
+
 /* The texts of the notes in the body, a row each; NULL for what is no note. */
 #define TEXTS                                                                 \
     "SELECT CASE type WHEN 'object' THEN CASE json_type(value, '$.text')"     \
@@ -127,7 +140,10 @@ static void drop_note(question *q) {
 static bool insert(question *q, sqlite3_stmt *texts, sqlite3_stmt *inserting) {
     const char *text = (const char *)sqlite3_column_text(texts, 0);
     int len = sqlite3_column_bytes(texts, 0);
-    if (!text || len == 0 || len > TEXT_MOST) {
+    /* "\ud800" is valid JSON and half a character: what would be sent back is no UTF-8. */
+    bool good =
+        text && len > 0 && len <= TEXT_MOST && is_utf8((const unsigned char *)text, (size_t)len);
+    if (!good) {
         say(q, 422, "{\"error\":\"a note is {\\\"text\\\": 1 to 10000 octets}\"}");
         return false;
     }
@@ -163,19 +179,6 @@ static void answer_added(question *q, int64_t last, int count, bool is_list) {
                        " AS note FROM notes"
                        " WHERE id BETWEEN ?1 AND ?2 ORDER BY id)",
                        2, first, last));
-}
-
-/* RFC 8259 section 8.1: what is sent is UTF-8. Neither overlong forms nor surrogates. */
-static bool is_utf8(const unsigned char *at, size_t len) {
-    for (const unsigned char *end = at + len; at < end;) {
-        unsigned c = *at++, more = c < 0x80 ? 0 : c < 0xc2 ? 9 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-        if (more > 3 || c > 0xf4 || (size_t)(end - at) < more) return false;
-        if ((c == 0xe0 && *at < 0xa0) || (c == 0xed && *at > 0x9f)) return false;
-        if ((c == 0xf0 && *at < 0x90) || (c == 0xf4 && *at > 0x8f)) return false;
-        for (; more > 0; more--, at++)
-            if ((*at & 0xc0) != 0x80) return false;
-    }
-    return true;
 }
 
 /* "\u0000" in valid JSON: SQLite's texts would end there. */

@@ -4,13 +4,16 @@
     test/get_test.py [WORD...]    only the tests with a WORD in their name
 """
 
+import fcntl
 import os
 import pty
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 
 from running import BUILD, run_tests
@@ -228,6 +231,77 @@ def test_another_part_is_refused():
         same(read(path), b"12345")
 
 
+def test_parts_that_do_not_fit():
+    """None of these may be put behind what is there."""
+    for content_range in ["bytes 5-9/9", "bytes 5-8/10", "bytes 5-4/10", "bytes 5-x/10", "bytes 5-9", "bytes 5-9/",
+                          "bytes 5-9/10 ", "bytes 5-9/10,", "bytes 0-4/10", "bytes 05x-9/10", "items 5-9/10",
+                          "bytes 5-9/99999999999999999999", ""]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "file")
+            with open(path, "wb") as file:
+                file.write(b"01234")
+            field = f"Content-Range: {content_range}|" if content_range else ""
+            answer = f"HTTP/1.1 206 P\r\n{field}Content-Length: 5\r\n\r\n56789".replace("|", "\r\n")
+            with Server(says(answer)) as server:
+                status, _, err = get("-C", "-o", path, server.url)
+            if content_range == "bytes 5-9/10 ":  # what is around a value is not of it
+                same((status, read(path)), (0, b"0123456789"))
+            else:
+                same((status, read(path)), (4, b"01234"))
+                assert "another part" in err, err
+
+
+def test_a_part_of_the_rest_is_not_the_end():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+
+        def script(connection, number):
+            first = 5 + 2 * number
+            connection.sendall(f"HTTP/1.1 206 P\r\nContent-Range: Bytes {first}-{first + 1}/9\r\n"
+                               f"Content-Length: 2\r\nETag: \"e\"\r\n\r\n{first}{first + 1}".encode())
+        with open(path, "wb") as file:
+            file.write(b"01234")
+        with Server(script) as server:
+            status, _, err = get("-C", "-o", path, server.url)
+            same((status, read(path)), (4, b"0123456"))
+            assert "2 octets are missing" in err, err
+            same(get("-C", "-o", path, server.url), (0, "", ""))
+            same(read(path), b"012345678")
+
+
+def test_parts_of_two_versions_are_not_mixed():
+    """RFC 9110 section 15.3.7: a server may not look at If-Range."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+        with ranged(b"a" * 1000, '"one"', cut=100) as server:
+            get("-q", "-o", path, server.url)
+        try:
+            os.getxattr(path, "user.rondo.etag")
+        except OSError:
+            print("  (no extended attributes here: skipped)")
+            return
+        with Server(says('HTTP/1.1 206 P\r\nContent-Range: bytes 100-104/105\r\nETag: "two"\r\n'
+                         "Content-Length: 5\r\n\r\nbbbbb")) as server:
+            status, _, err = get("-C", "-o", path, server.url)
+            same((status, read(path)), (4, b"a" * 100))
+            assert "has changed" in err, err
+
+
+def test_a_dash_is_the_standard_output():
+    with tempfile.TemporaryDirectory() as folder, Server(says(ok("here"))) as server:
+        done = subprocess.run([RONDO, "get", "-o", "-", server.url], cwd=folder, env=PLAIN, capture_output=True,
+                              timeout=LIMIT_S)
+        same((done.returncode, done.stdout, os.listdir(folder)), (0, b"here", []))
+    same(get("-C", "-o", "-", "http://127.0.0.1/")[0], 2)
+
+
+def test_a_server_does_not_command_the_terminal():
+    reason = b"\x9b31m \xc2\x9b2J gr\xc3\x9f \xe2\x80\x93 \xf0\x9f\x98\x80"
+    with Server(says(b"HTTP/1.1 404 " + reason + b"\r\nContent-Length: 0\r\n\r\n")) as server:
+        done = subprocess.run([RONDO, "get", server.url], env=PLAIN, capture_output=True, timeout=LIMIT_S)
+    assert done.stderr.endswith(b"404 ?31m \xc2?2J gr\xc3\x9f \xe2\x80\x93 \xf0\x9f\x98\x80\n"), done.stderr
+
+
 def test_ctrl_c_leaves_what_has_come():
     came = threading.Event()
 
@@ -313,6 +387,52 @@ def test_progress_is_for_terminals():
         os.close(main)
         same(process.returncode, 0)
         assert b"100% [" in shown, shown
+
+
+def test_a_bar_fits_its_terminal():
+    half = threading.Event()
+
+    def script(connection, number):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 1000)
+        assert half.wait(LIMIT_S)
+        connection.sendall(b"x" * 1000)
+    for columns in (10, 30, 60, 200):
+        half.clear()
+        with tempfile.TemporaryDirectory() as folder, Server(script) as server:
+            main, other = pty.openpty()
+            fcntl.ioctl(main, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            process = subprocess.Popen([RONDO, "get", "-o", os.path.join(folder, "f"), server.url], stderr=other)
+            os.close(other)
+            shown = b""
+            while b"50%" not in shown:
+                shown += os.read(main, 1000)
+            half.set()
+            try:
+                while more := os.read(main, 1000):
+                    shown += more
+            except OSError:
+                pass
+            os.close(main)
+            same(process.wait(timeout=LIMIT_S), 0)
+            widest = max(len(line.removesuffix(b"\x1b[K")) for line in shown.strip().split(b"\r"))
+            assert widest < columns, (columns, shown)
+            same(b"[" in shown.replace(b"\x1b[K", b""), columns == 200)
+
+
+def test_a_redirect_that_is_not_followed_is_no_success():
+    def script(connection, number):
+        connection.sendall(b"HTTP/1.1 302 F\r\nLocation: /\r\nContent-Length: 4\r\n\r\nmove")
+    with tempfile.TemporaryDirectory() as folder, Server(script) as server:
+        path = os.path.join(folder, "file")
+        status, out, err = get("-o", path, server.url)
+        same((status, out, os.path.exists(path)), (4, "", False))
+        assert "too many redirects" in err, err
+        same(len(server.asked), 11)
+        same(get("--no-follow", server.url), (0, "move", ""))
+    answer = "HTTP/1.1 302 F\r\nLocation: ftp://x/\r\nContent-Length: 4\r\n\r\nmove"
+    with Server(says(answer)) as server:
+        status, out, err = get(server.url)
+        assert (status, out) == (4, "move") and "not followed to 'ftp://x/'" in err, (status, out, err)
 
 
 def test_a_proxy():

@@ -106,6 +106,7 @@ def test_notes_refuse_what_is_none(path):
                      b'{"text":"a\\u0000"}', b"[" * 5000):
             same((ask(notes, "POST", "/notes", body)[0], body), (400, body))
         for value in ({}, {"text": 1}, {"text": None}, {"text": ""}, {"text": ["x"]}, "x", 1, None,
+                      {"text": "half \ud800 a character"}, [{"text": "x"}, {"text": "\udc00"}],
                       {"text": "x" * 10001}, {"Text": "x"}, [[]], [{"text": "x"}, 1]):
             status, _, body = ask(notes, "POST", "/notes", json.dumps(value))
             same((status, value), (422, value))

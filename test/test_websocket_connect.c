@@ -330,6 +330,7 @@ TEST(what_can_not_be_connected_to_is_told) {
     CHECK(socket_ == NULL);
     options = (rondo_websocket_options){0};
     close(listener);
+    memcpy(url, "WS", 2); /* a scheme is one in any case */
     connect_it();
     while (socket_) {
         run_turns(loop, 1);

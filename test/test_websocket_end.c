@@ -85,6 +85,64 @@ TEST(a_peer_that_does_not_answer_or_does_not_hang_up_is_cut_off) {
     end_loop(loop);
 }
 
+/* Reads so many octets, or what there is; the last four stay in `tail`. */
+static size_t take_octets(ws_peer *peer, size_t most, char tail[4]) {
+    static char room[65536];
+    size_t total = 0;
+    while (total < most) {
+        ssize_t got = recv(peer->fd, room, sizeof room, MSG_DONTWAIT);
+        if (got <= 0) break;
+        if (got >= 4) memcpy(tail, room + got - 4, 4);
+        total += (size_t)got;
+    }
+    return total;
+}
+
+/* end() promises that what is queued is sent: a peer that takes it slowly gets all of it, one that does not
+ * take it gets its time and no more. */
+TEST(what_was_queued_before_a_close_may_leave_slowly) {
+    static const size_t len = (size_t)12 << 20;
+    char *data = calloc(1, len), tail[4] = "";
+    loop = new_virtual_loop();
+    for (int how = 0; how < 3; how++) {
+        ws_peer peer;
+        rondo_websocket_options options = {.slow = how == 2 ? RONDO_WEBSOCKET_SLOW_END
+                                                            : RONDO_WEBSOCKET_SLOW_REPORT};
+        rondo_websocket *socket = ws_open_with(loop, SERVER, &peer, &options, NULL);
+        ws_note_all(&socket);
+        CHECK_INT(rondo_websocket_send(socket, RONDO_WEBSOCKET_BINARY, rondo_slice_of(data, len)),
+                  0);
+        CHECK_INT(rondo_websocket_end(socket, 1000, NULL), 0);
+        run_turns(loop, 3);
+        CHECK(rondo_websocket_queued(socket) > (size_t)1 << 20);
+        size_t got = 0;
+        int rounds = 0;
+        for (; how == 0 && got < len + 14 && rounds < 100; rounds++) {
+            ws_advance(loop, 4900);
+            got += take_octets(&peer, (size_t)2 << 20, tail);
+            run_turns(loop, 20);
+        }
+        if (how == 0) {
+            CHECK_INT(got, len + 14);
+            CHECK(rounds > 3);
+            CHECK_MEM(tail, "\x88\x02\x03\xe8", 4);
+            CHECK_TRACE("");
+            ws_say(loop, &peer, "88:1000");
+            CHECK_TRACE("end:1000");
+            ws_advance(loop, 5100);
+            CHECK_TRACE("close");
+        } else {
+            take_octets(&peer, how == 2 ? (size_t)2 << 20 : 0, tail);
+            run_turns(loop, 20);
+            ws_advance(loop, 5100);
+            CHECK_TRACE("end:1006 close");
+        }
+        ws_peer_close(&peer);
+    }
+    free(data);
+    end_loop(loop);
+}
+
 TEST(a_paused_socket_may_be_ended_and_fails_when_it_must) {
     ws_peer peer;
     rondo_websocket_options options = {.limits.queued_bytes = 1, .slow = RONDO_WEBSOCKET_SLOW_END};

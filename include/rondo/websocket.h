@@ -47,7 +47,8 @@ typedef enum rondo_websocket_type {
     X(queued_bytes, uint64_t, 1048576, "waiting to be sent; then the policy for slow peers")      \
     X(ping_interval_ms, uint64_t, 30000, "silence, after which the peer is asked if it is there") \
     X(pong_timeout_ms, uint64_t, 20000, "from that question to any octet; RONDO_ETIMEDOUT, 1006") \
-    X(close_timeout_ms, uint64_t, 5000, "for the peer's part in the closing, then it is cut")     \
+    X(close_timeout_ms, uint64_t, 5000,                                                           \
+      "for the peer's part in the closing; or in it take 64 KiB of what was queued")              \
     X(open_timeout_ms, uint64_t, 30000,                                                           \
       "a client's handshake, connecting included; RONDO_ETIMEDOUT")
 
@@ -192,8 +193,8 @@ RONDO_API int rondo_websocket_send_message(rondo_websocket *socket,
 /* The caller is through with it; sockets that have it queued still send it. NULL is allowed. */
 RONDO_API void rondo_websocket_message_free(rondo_websocket_message *message);
 
-/* Begins or answers the closing handshake: what is queued is sent, then a Close with code (0: none)
- * and reason (NULL: none; at most 123 octets of UTF-8). Messages may still come until the peer has
+/* Begins or answers the closing handshake: what is queued is sent, as long as the peer takes some of it
+ * (close_timeout_ms), then a Close with code (0: none) and reason (NULL: none; at most 123 octets of UTF-8). Messages may still come until the peer has
  * answered. 0, also when repeated; RONDO_EINVAL for a code that may not be sent (RFC 6455 section
  * 7.4) or such a reason; RONDO_ENOTCONN; RONDO_ECLOSED; RONDO_ENOMEM: it is cut off. */
 RONDO_API int rondo_websocket_end(rondo_websocket *socket, uint16_t code, const char *reason);

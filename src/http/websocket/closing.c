@@ -49,8 +49,20 @@ void rondo__ws_arm(rondo_websocket *socket, uint64_t delay_ms) {
     rondo__alarm_set_in_ms(socket->base.loop, &socket->alarm, delay_ms);
 }
 
+/* The time is for the peer's part, and that begins when our Close has left. What was queued before it may
+ * leave slowly, but not so slowly that it never ends: each time that the alarm goes off, so much of it
+ * has to be gone. */
+#define LEAVING_LEAST ((uint64_t)64 * 1024)
+
 static void arm_closing(rondo_websocket *socket) {
+    socket->asked_out = rondo__stream_sent(socket->stream);
     rondo__ws_arm(socket, socket->settings->limits.close_timeout_ms);
+}
+
+/* Enough has left since the alarm was set; a peer that is to be ended for being slow has had its time. */
+static bool is_leaving(const rondo_websocket *socket) {
+    if (socket->settings->slow == RONDO_WEBSOCKET_SLOW_END || !socket->stream) return false;
+    return rondo__stream_sent(socket->stream) >= socket->asked_out + LEAVING_LEAST;
 }
 
 /* code 0: an empty one. */
@@ -164,6 +176,8 @@ void rondo__ws_alarm(rondo_loop *loop, rondo__alarm *alarm) {
     (void)loop;
     if (!(socket->flags & RONDO__WS_OPENED))
         rondo__ws_lost(socket, RONDO_ETIMEDOUT);
+    else if ((socket->flags & RONDO__WS_SENT_CLOSE) && is_leaving(socket))
+        arm_closing(socket);
     else if (socket->flags & RONDO__WS_TOLD_END)
         rondo_close(socket);
     else if (socket->flags & RONDO__WS_SENT_CLOSE)

@@ -136,10 +136,12 @@ static void on_error(rondo_http_call *call, int error, void *arg) {
 /* The URL with http for ws, and https for wss; a fragment has no place in it (section 3). NULL when it is
  * neither, *ret_error then says why. */
 static char *http_url(const char *url, int *ret_error) {
-    size_t skip = strncmp(url, "ws://", 5) == 0 ? 2 : strncmp(url, "wss://", 6) == 0 ? 3 : 0;
+    size_t len = strlen(url), skip = 0; /* a scheme is one in any case (RFC 3986 section 3.1) */
+    if (len > 5 && rondo__http_word_is(url, 5, "ws://")) skip = 2;
+    if (len > 6 && rondo__http_word_is(url, 6, "wss://")) skip = 3;
     *ret_error = RONDO_EINVAL;
     if (skip == 0 || strchr(url, '#')) return NULL;
-    size_t len = strlen(url + skip);
+    len -= skip;
     char *text = rondo__alloc(sizeof "https" + len);
     *ret_error = RONDO_ENOMEM;
     if (!text) return NULL;

@@ -81,6 +81,32 @@ TEST(order_37_foreign_watchers_run_before_descriptors_as_one_callback) {
     rondo_loop_free(loop);
 }
 
+TEST(foreign_watchers_wait_for_all_descriptors_of_a_round) {
+    loop = new_virtual_loop();
+    struct ev_loop *ev = rondo_loop_ev(loop);
+    channel own[2], other;
+    ev_io watcher;
+    CHECK_INT(rondo_loop_set_budget(loop, RONDO_BUDGET_ready, 1), 0);
+    rondo_async_new(loop, note_async, NULL); /* alive */
+    for (int i = 0; i < 2; i++) channel_open(&own[i], loop, note_tick, "own");
+    channel_open(&other, loop, note_tick, NULL);
+    rondo__io_stop(loop, &other.io);
+    ev_io_init(&watcher, foreign_io, other.fds[0], EV_READ);
+    watcher.data = (void *)(uintptr_t) "foreign";
+    ev_io_start(ev, &watcher);
+    for (int i = 0; i < 2; i++) channel_poke(&own[i]);
+    rondo_loop_run(loop, RONDO_RUN_NOWAIT);
+    channel_poke(&other);
+    rondo_loop_run(loop, RONDO_RUN_NOWAIT);
+    CHECK_TRACE("own own");
+    rondo_loop_run(loop, RONDO_RUN_NOWAIT);
+    CHECK_TRACE("foreign tick");
+    ev_io_stop(ev, &watcher);
+    channel_close(&other, loop);
+    for (int i = 0; i < 2; i++) channel_close(&own[i], loop);
+    end_loop(loop);
+}
+
 TEST(a_foreign_async_wakes_the_loop_from_another_thread) {
     ev_async async;
     loop = rondo_loop_new();

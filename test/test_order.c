@@ -44,7 +44,8 @@ TEST(the_table_and_the_ring_of_the_page_are_those_of_the_code) {
 
 /* Every rule on the page names a test that there is, and every such test is on the page. */
 TEST(each_rule_of_the_page_has_its_test) {
-    static const char *const files[] = {"test_order", "test_order_queues", "test_order_close",
+    static const char *const files[] = {"test_order",        "test_order_queues",
+                                        "test_order_rounds", "test_order_close",
                                         "test_http_leaving", "test_ev"};
     char *page = read_whole("docs/order.md"), name[128], path[64];
     int rules = 0, tests = 0;

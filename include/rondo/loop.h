@@ -44,6 +44,7 @@ typedef enum rondo_run_mode {
  * What is left over goes on in the next turn; nothing is lost. */
 #define RONDO_BUDGETS(X)                                                               \
     X(ticks, 10000, "next ticks run after one callback before it is called a runaway") \
+    X(ready, 64, "descriptors run, or handles closed by them, per turn")               \
     X(accepts, 64, "connections accepted per listener and turn")                       \
     X(read_bytes, 262144, "bytes read per stream and turn")                            \
     X(completions, 256, "pool completions delivered per turn")                         \

@@ -128,6 +128,7 @@ bool rondo_is_closing(rondo_any_handle any) {
 static inline void close_later(rondo_handle *handle) {
     RONDO_ASSERT(!rondo__list_linked(&handle->task.link));
     rondo__list_push_back(&handle->loop->closing, &handle->task.link);
+    handle->loop->closed++;
 }
 
 void rondo_close(rondo_any_handle any) {

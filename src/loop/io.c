@@ -90,6 +90,8 @@ void rondo__io_stop(rondo_loop *loop, rondo__io *io) {
     rondo__list_remove(&io->ready);
 }
 
+uint64_t rondo__io_round(const rondo_loop *loop) { return loop->round; }
+
 /* ---- the batch ---- */
 
 static void foreign_thunk(rondo__fn fn, rondo_loop *loop, rondo_handle *handle, void *payload,

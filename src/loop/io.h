@@ -33,6 +33,9 @@ int rondo__io_watch(rondo_loop *loop, rondo__io *io, int events);
 int rondo__io_watched(const rondo__io *io);
 /* What the last batch reported. */
 int rondo__io_reported(const rondo__io *io);
+/* Counts rounds: turns of the loop, but those that only go on with descriptors that an earlier one has
+ * found ready are counted with it (turn.c). For what may be done so often before all others had theirs. */
+uint64_t rondo__io_round(const rondo_loop *loop);
 /* Must be stopped before the fd is closed. */
 void rondo__io_stop(rondo_loop *loop, rondo__io *io);
 

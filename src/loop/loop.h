@@ -50,6 +50,7 @@ struct rondo_loop {
     uint64_t callbacks;
     uint64_t now_ns;
     uint64_t ready_ns;   /* when what runs now became ready */
+    uint64_t closed;     /* handles so far; wraps */
     rondo__list flushes; /* rondo__flush */
     rondo__queue ticks;
     /* ---- queues of the phases ---- */
@@ -57,7 +58,9 @@ struct rondo_loop {
     rondo__list prepares;      /* rondo_prepare */
     rondo__list *prepare_next; /* the hook after the one that runs */
     uint64_t prepare_order;
-    rondo__list ready; /* rondo__io */
+    rondo__list ready; /* rondo__io: the rest of the round, see turn.c */
+    uint64_t round;    /* rounds begun */
+    uint64_t round_ns; /* when the last round became ready */
     rondo__queue immediates;
     rondo__list closing; /* rondo__task of handles */
     rondo__wheel wheel;

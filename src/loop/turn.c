@@ -4,6 +4,12 @@
  * phase takes what was there when it began; what callbacks add to its own queue waits for the next
  * turn. docs/order.md numbers the rules that follow from this file, and names the tests that prove
  * them.
+ *
+ * A round is what one look at the kernel has found ready. It may take several turns: each runs so many
+ * descriptors (RONDO_BUDGET_ready), and what they closed is gone, and its memory free, before the next
+ * are touched. A turn that goes on with a round neither asks the kernel nor runs what waits for the
+ * others, in the pending phase or behind the descriptors: whoever has been put off for the sake of the
+ * descriptors waits for all of them, as ever (docs/decisions/0011).
  */
 #include <unistd.h>
 
@@ -29,7 +35,14 @@ static void run_tasks(rondo_loop *loop, rondo__list *queue) {
     }
 }
 
-void rondo__run_pending(rondo_loop *loop) { run_tasks(loop, &loop->pending); }
+/* Whether the last round is not over: the turn goes on with it. */
+static bool in_round(const rondo_loop *loop) { return !rondo__list_empty(&loop->ready); }
+
+void rondo__run_pending(rondo_loop *loop) {
+    if (in_round(loop)) return;
+    loop->round++;
+    run_tasks(loop, &loop->pending);
+}
 
 void rondo__run_closing(rondo_loop *loop) { run_tasks(loop, &loop->closing); }
 
@@ -81,18 +94,31 @@ static void wait_virtual(rondo_loop *loop, uint64_t timeout_ns) {
     loop->ready_ns = loop->now_ns;
 }
 
+/* Asks the kernel what is ready now. */
+static void begin_round(rondo_loop *loop) {
+    uint64_t timeout_ns = time_to_sleep(loop);
+    if (loop->virtual_clock) {
+        wait_virtual(loop, timeout_ns);
+    } else {
+        rondo__poll_wait(loop, timeout_ns);
+    }
+    loop->round_ns = loop->ready_ns;
+}
+
+/* As many as the budget allows, or until as many handles have been closed: sixteen requests that came
+ * in one piece are sixteen responses. At least one. */
 static void run_ready(rondo_loop *loop) {
-    rondo__list batch;
-    rondo__list_init(&batch);
-    rondo__list_splice_back(&batch, &loop->ready);
-    for (rondo__list *link; (link = rondo__list_pop_front(&batch));) {
+    uint32_t most = loop->budgets[RONDO_BUDGET_ready], left = most;
+    uint64_t closed = loop->closed;
+    for (rondo__list *link; (link = rondo__list_pop_front(&loop->ready));) {
         rondo__io *io = RONDO__OF(link, rondo__io, ready);
         int events = rondo__io_reported(io), watched = rondo__io_watched(io);
-        /* Whoever stops watching leaves the batch. In it and not watched: the kernel refused the
+        /* Whoever stops watching leaves the round. In it and not watched: the kernel refused the
          * fd, and libev gave it up. Its owner must hear of that: rondo__io_watched() is 0. */
         if (watched) events &= watched;
         if (events) io->run(loop, io, events);
         rondo__settle(loop);
+        if (--left == 0 || loop->closed - closed >= most) break;
     }
 }
 
@@ -106,14 +132,12 @@ static void drain_sources(rondo_loop *loop) {
 }
 
 void rondo__run_poll(rondo_loop *loop) {
-    uint64_t timeout_ns = time_to_sleep(loop);
-    if (loop->virtual_clock) {
-        wait_virtual(loop, timeout_ns);
-    } else {
-        rondo__poll_wait(loop, timeout_ns);
-    }
+    if (in_round(loop))
+        loop->ready_ns = loop->round_ns;
+    else
+        begin_round(loop);
     run_ready(loop);
-    drain_sources(loop);
+    if (!in_round(loop)) drain_sources(loop);
 }
 
 /* ---- the turn ---- */

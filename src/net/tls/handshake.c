@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Handshakes, one step after another. A step may cost a millisecond of arithmetic, so the loop
- * takes only so many in a turn (RONDO_BUDGET_handshakes); the others wait in a queue, first in first
+ * takes only so many in a round (RONDO_BUDGET_handshakes); the others wait in a queue, first in first
  * out, and are not watched meanwhile: their sockets are ready, and the loop would spin. However many
  * clients knock, those who are in already get their turn between two batches.
  */
@@ -14,9 +14,9 @@
 /* ---- taking turns ---- */
 
 static bool take_turn(rondo_loop *loop, rondo__tls_part *part) {
-    uint64_t turn = rondo_loop_turn(loop);
-    if (part->turn != turn) {
-        part->turn = turn;
+    uint64_t round = rondo__io_round(loop);
+    if (part->round != round) {
+        part->round = round;
         part->used = 0;
     }
     if (part->used >= rondo_loop_budget(loop, RONDO_BUDGET_handshakes)) return false;

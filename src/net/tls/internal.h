@@ -194,7 +194,7 @@ typedef struct rondo__tls_part {
     rondo__at_free at_free;
     rondo__list waiting; /* handshakes that wait for their turn, first in first out */
     rondo__task task;    /* drives them on */
-    uint64_t turn;       /* in which `used` were driven on */
+    uint64_t round;      /* of the loop, in which `used` were driven on */
     uint32_t used;
     size_t scratch_len;
     char plain[RONDO__TLS_RECORD_BYTES];    /* small pieces, to be one record */

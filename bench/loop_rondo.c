@@ -140,6 +140,7 @@ static void on_done(rondo_loop *self, int64_t result, void *arg) {
 }
 
 static void run_job(void) {
+    rondo_lane_set_spin_us(rondo_lane_cpu(loop), 0); /* when it pays is up to the machine */
     check(rondo_work_submit(loop, NULL, NULL, do_nothing, on_done, NULL), "job");
 }
 

@@ -8,9 +8,11 @@
 
 #include <rondo.h>
 
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <time.h>
 
 static int64_t answer(rondo_job *job, void *arg) { return 42; }
 
@@ -201,6 +203,88 @@ TEST(threads_that_retire_and_start_all_the_time) {
     run_to_end(loop);
     CHECK_INT(flood.done, flood.wanted);
     WAIT_FOR_FIGURE(flood.lane, threads, 0);
+    rondo_loop_free(loop);
+}
+
+/* ---- spinning ---- */
+
+static struct {
+    rondo_lane *lane;
+    long left;
+} chain;
+
+static void next_in_chain(rondo_loop *loop, int64_t result, void *arg) {
+    CHECK_INT(result, 42);
+    if (--chain.left > 0)
+        CHECK_INT(rondo_work_submit(loop, chain.lane, NULL, answer, next_in_chain, NULL), 0);
+}
+
+static void run_chain(rondo_loop *loop, rondo_lane *lane, long jobs) {
+    chain.lane = lane;
+    chain.left = jobs + 1;
+    next_in_chain(loop, 42, NULL);
+    run_to_end(loop);
+    CHECK_INT(chain.left, 0);
+}
+
+/* Each job finds a thread that sleeps, spins or is about to do one of them; and so do changes of the lane
+ * and the end of the loop. */
+TEST(one_after_another_with_any_spin) {
+    static const unsigned spins[] = {0, 1, 20, 1000, UINT_MAX};
+    long jobs = harness_is_slow() ? 50 : 500;
+    for (size_t i = 0; i < sizeof spins / sizeof *spins; i++) {
+        rondo_loop *loop = new_loop();
+        rondo_lane *lane = new_lane(loop, "spin", 2, 10);
+        rondo_lane_set_spin_us(lane, spins[i]);
+        run_chain(loop, lane, jobs);
+        CHECK_INT(rondo_lane_resize(lane, 1, 10), 0);
+        run_chain(loop, lane, jobs);
+        rondo_lane_set_idle_ms(lane, 0);
+        WAIT_FOR_FIGURE(lane, threads, 0);
+        rondo_lane_set_idle_ms(lane, 10000);
+        run_chain(loop, lane, jobs);
+        CHECK_INT(figures_of(lane).done, 3 * jobs);
+        rondo_loop_free(loop);
+    }
+}
+
+TEST(bursts_with_a_spin) {
+    rondo_loop *loop = new_loop();
+    flood.lane = new_lane(loop, "burst", 4, 64);
+    rondo_lane_set_spin_us(flood.lane, 1000);
+    flood.wanted = harness_is_slow() ? 1000 : 20000;
+    go_on(loop, 0, NULL);
+    run_to_end(loop);
+    CHECK_INT(flood.done, flood.wanted);
+    rondo_loop_free(loop);
+}
+
+static void open_gate(rondo_timer *timer, void *arg) {
+    gate_open(arg, 1);
+    rondo_close(timer);
+}
+
+static double cpu_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* Neither the loop nor a thread goes on for longer than it may. */
+TEST(a_spin_ends) {
+    rondo_loop *loop = new_loop();
+    rondo_lane *lane = new_lane(loop, "spin", 2, 10);
+    gate g;
+
+    gate_init(&g);
+    rondo_lane_set_spin_us(lane, 1000);
+    run_chain(loop, lane, 50);
+    double before_ms = cpu_ms();
+    submit_standing(loop, lane, &g);
+    rondo_timer *timer = rondo_timer_new(loop);
+    rondo_timer_start(timer, 500, 0, open_gate, &g);
+    run_to_end(loop);
+    if (!harness_is_slow()) CHECK(cpu_ms() - before_ms < 250);
     rondo_loop_free(loop);
 }
 

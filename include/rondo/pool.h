@@ -47,6 +47,13 @@ RONDO_API int rondo_lane_resize(rondo_lane *lane, unsigned threads, size_t queue
 /* How long a thread without work stays: 10,000 ms unless set; 0 ends it at once. */
 RONDO_API void rondo_lane_set_idle_ms(rondo_lane *lane, uint64_t idle_ms);
 
+/* Waking a thread that sleeps takes many times as long as a small job. So a thread without work, one of
+ * the lane at a time, and the loop when it has nothing to do but to wait for a job of the lane, first
+ * look again and again, for so many microseconds at most (20 unless set; 1,000 at most; 0: never), while
+ * that pays: while jobs come, and end, within that time. One that doesn't ends it. It never happens in a
+ * process that has one core only. */
+RONDO_API void rondo_lane_set_spin_us(rondo_lane *lane, unsigned us);
+
 /* For threads that start from now on: bytes of stack (1 MiB unless set; at least 64 KiB, else
  * RONDO_EINVAL) and the nice level (-20 to 19, of the thread: setpriority(2); unless set that of the
  * thread which asks for the work). A level that the system refuses is left as it was. 0,

@@ -23,6 +23,9 @@ _Static_assert(sizeof(rondo__ev_io) == sizeof(ev_io), "rondo__ev_io has the size
 _Static_assert(_Alignof(rondo__ev_io) >= _Alignof(ev_io), "and its alignment");
 _Static_assert(RONDO__READABLE == EV_READ && RONDO__WRITABLE == EV_WRITE, "same bits as libev's");
 
+/* Looks between two looks at the clock. */
+#define SPIN_LOOKS 32
+
 typedef struct rondo__ev {
     ev_timer sleep;      /* the next deadline */
     uint64_t sleep_ns;   /* what it is set to; UINT64_MAX: stopped */
@@ -207,8 +210,30 @@ static void arm_sleep(rondo_loop *loop, uint64_t deadline_ns, uint64_t timeout_n
     ev_timer_start(loop->ev, &parts->sleep);
 }
 
+/* Looks for a wake-up a little before it sleeps: see rondo__loop_set_spin(). Events of descriptors wait
+ * meanwhile. */
+static void spin(rondo_loop *loop, uint64_t before_ns, uint64_t timeout_ns) {
+    if (loop->held == 0 || loop->virtual_clock || !rondo__spin_may(&loop->spins)) return;
+    bool all = loop->spin_ns <= timeout_ns;
+    uint64_t until_ns = before_ns + (all ? loop->spin_ns : timeout_ns);
+    do {
+        for (int i = 0; i < SPIN_LOOKS; i++) {
+            if (atomic_load_explicit(&loop->woken, memory_order_relaxed)) {
+                rondo__spin_ended(&loop->spins, false);
+                return;
+            }
+            RONDO__PAUSE();
+        }
+    } while (rondo__clock_ns() < until_ns);
+    if (!all) return;
+    loop->spin_ns = 0;
+    rondo__spin_ended(&loop->spins, true);
+}
+
 void rondo__poll_wait(rondo_loop *loop, uint64_t timeout_ns) {
     uint64_t before_ns = rondo__clock_ns();
+    loop->waits_since_ns = before_ns;
+    if (RONDO__UNLIKELY(loop->spin_ns > 0) && timeout_ns > 0) spin(loop, before_ns, timeout_ns);
     loop->ev_parts->foreign_ns = 0;
     atomic_store(&loop->asleep, true);
     if (atomic_load(&loop->woken)) timeout_ns = 0;

@@ -79,6 +79,9 @@ struct rondo_loop {
     /* ---- waking ---- */
     atomic_bool asleep;
     atomic_bool woken;
+    uint32_t spin_ns; /* see rondo__loop_set_spin() */
+    rondo__spin_record spins;
+    uint64_t waits_since_ns; /* real time */
     int wake_fd;
     rondo__io wake_io;
     rondo__list sources;

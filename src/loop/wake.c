@@ -30,6 +30,10 @@ void rondo__source_add(rondo_loop *loop, rondo__source *source,
 
 void rondo__source_remove(rondo__source *source) { rondo__list_remove(&source->link); }
 
+void rondo__loop_set_spin(rondo_loop *loop, uint32_t ns) { loop->spin_ns = ns; }
+
+uint64_t rondo__loop_waits_since_ns(const rondo_loop *loop) { return loop->waits_since_ns; }
+
 void rondo__loop_hold(rondo_loop *loop) { loop->held++; }
 
 void rondo__loop_release(rondo_loop *loop) {

@@ -11,6 +11,8 @@
 
 #include <rondo/base.h>
 
+#include <stdatomic.h>
+
 /* Something that other threads put work into. drain() runs on the loop thread in the poll phase
  * after a wake-up, and calls user callbacks through the door. */
 typedef struct rondo__source {
@@ -25,6 +27,44 @@ void rondo__source_remove(rondo__source *source);
 /* Has every source drained soon. Any thread; async-signal-safe. What was put into a source before
  * is seen by its drain(). */
 void rondo__wake(rondo_loop *loop);
+
+/* Before it sleeps, and while it is held (below), the loop looks for a wake-up for so long: one is likely
+ * to come sooner than it takes to sleep and be woken. Once in vain, and it doesn't any more. 0: no. Loop thread
+ * only. */
+void rondo__loop_set_spin(rondo_loop *loop, uint32_t ns);
+/* When it began to wait, the last time; real time. */
+uint64_t rondo__loop_waits_since_ns(const rondo_loop *loop);
+
+/* How spinning has paid for one who spins before it sleeps. Where cores are scarce, whoever is waited for may
+ * need the very one that the spinner has: each spin in vain has twice as many of the next chances passed by,
+ * and each that was not, half as many. */
+typedef struct rondo__spin_record {
+    uint8_t vain;
+    uint16_t pass;
+} rondo__spin_record;
+#define RONDO__SPIN_VAIN_MOST 12
+
+static inline bool rondo__spin_may(rondo__spin_record *record) {
+    if (record->pass == 0) return true;
+    record->pass--;
+    return false;
+}
+
+static inline void rondo__spin_ended(rondo__spin_record *record, bool in_vain) {
+    if (!in_vain) {
+        if (record->vain > 0) record->vain--;
+        return;
+    }
+    if (record->vain < RONDO__SPIN_VAIN_MOST) record->vain++;
+    record->pass = (uint16_t)(1u << record->vain);
+}
+
+/* For loops that look again and again: leaves what the core has to others for a moment. */
+#if defined(__x86_64__) || defined(__i386__)
+#define RONDO__PAUSE() __builtin_ia32_pause()
+#else
+#define RONDO__PAUSE() atomic_signal_fence(memory_order_seq_cst)
+#endif
 
 /* Reasons to live that aren't handles: jobs in the pool. Loop thread only. */
 void rondo__loop_hold(rondo_loop *loop);

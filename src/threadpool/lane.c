@@ -15,6 +15,8 @@
 
 #define MAX_THREADS 1024
 #define IDLE_MS 10000
+#define SPIN_US 20
+#define SPIN_US_MOST 1000
 /* Only what is touched is ever backed by memory, so a thread costs the same with more. Enough for
  * getaddrinfo() with its plug-ins and for users' own work; the usual 8 MiB of address space times
  * 1024 threads would be refused under many a limit. */
@@ -49,6 +51,8 @@ rondo_lane *rondo__lane_make(rondo__crew *crew, const char *name, unsigned threa
     lane->limit = threads;
     lane->bound = queue_bound;
     lane->idle_ms = IDLE_MS;
+    /* Alone on a core, whoever spins keeps away the one that it waits for. */
+    atomic_init(&lane->spin_ns, rondo__thread_cores() > 1 ? SPIN_US * 1000 : 0);
     lane->stack_bytes = STACK_BYTES;
     memcpy(lane->name, name, name_size);
     for (int i = 0; i <= RONDO_PRIORITY_high; i++) rondo__list_init(&lane->queue[i]);
@@ -177,6 +181,12 @@ void rondo_lane_set_idle_ms(rondo_lane *lane, uint64_t idle_ms) {
     lane->idle_ms = idle_ms;
     rondo__worker_wake_all(lane); /* those that wait take the new time */
     pthread_mutex_unlock(&lane->lock);
+}
+
+void rondo_lane_set_spin_us(rondo_lane *lane, unsigned us) {
+    CHECK_LANE(lane);
+    if (us > SPIN_US_MOST) us = SPIN_US_MOST;
+    atomic_store(&lane->spin_ns, rondo__thread_cores() > 1 ? us * 1000 : 0);
 }
 
 int rondo_lane_set_stack(rondo_lane *lane, size_t stack_bytes) {

@@ -23,6 +23,7 @@ bool rondo__pool_is_elsewhere(const rondo__pool *pool) {
 
 bool rondo__pool_push_done(rondo__pool *pool, rondo_job *job) {
     rondo_job *newest = atomic_load(&pool->done);
+    if (!newest) atomic_store_explicit(&pool->done_ns, rondo__monotonic_ns(), memory_order_relaxed);
     do {
         job->older = newest;
     } while (!atomic_compare_exchange_weak(&pool->done, &newest, job));
@@ -113,12 +114,24 @@ static void deliver(rondo__pool *pool, rondo__list *batch) {
     rondo__pool_push_ready(pool, batch);
 }
 
+/* Whether the loop should spin before it sleeps the next time: the first of these jobs ended so soon after
+ * it had begun to wait. */
+static void watch_next(rondo__pool *pool, const rondo__list *batch) {
+    if (rondo__list_empty(batch)) return;
+    const rondo_lane *lane = RONDO__OF(batch->next, rondo_job, link)->lane;
+    uint32_t spin_ns = atomic_load_explicit(&lane->spin_ns, memory_order_relaxed);
+    uint64_t done_ns = atomic_load_explicit(&pool->done_ns, memory_order_relaxed);
+    bool soon = done_ns < rondo__loop_waits_since_ns(pool->loop) + spin_ns;
+    rondo__loop_set_spin(pool->loop, soon ? spin_ns : 0);
+}
+
 static void on_done(rondo_loop *loop, rondo__source *source) {
     rondo__pool *pool = RONDO__OF(source, rondo__pool, source);
     rondo__list batch;
     (void)loop;
     rondo__list_init(&batch);
     take_done(pool, &batch);
+    watch_next(pool, &batch);
     rondo__pool_tell_reports(pool); /* of jobs that have ended, too: before they are delivered */
     if (rondo__list_empty(&pool->ready)) {
         deliver(pool, &batch);

@@ -47,6 +47,7 @@ typedef struct rondo__pool {
     rondo_lane *built_in[RONDO__LANE_COUNT]; /* those of the crew that this loop has asked for */
     /* Completions. */
     _Atomic(rondo_job *) done; /* from workers, newest first */
+    _Atomic(uint64_t) done_ns; /* when one was pushed on the empty stack */
     rondo__list ready;         /* for the pending phase, oldest first; loop thread */
     rondo__list parked;        /* jobs between two steps; loop thread */
     rondo__list reports;       /* rondo__extras with news; guarded by crew->reports_lock */
@@ -104,6 +105,8 @@ typedef struct rondo__worker {
     rondo__list link;    /* lane->idle, busy or lost; none while it is on its way */
     pthread_cond_t wake; /* one for each: exactly the thread that is meant wakes up */
     bool woken;
+    uint64_t woken_ns;   /* when; 0: it was spinning */
+    atomic_bool poked;   /* as woken, set without the lock, for one that spins */
     atomic_uint signals; /* being sent to `wake`, without the lock; it stays until they are */
     rondo_job *job;      /* that it runs; NULL once that has ended */
     rondo__pool *pool;   /* whose job it runs, until that loop has been woken; NULL: nobody's */
@@ -129,6 +132,10 @@ struct rondo_lane {
     unsigned waking;     /* on their way to the queue: started, woken, or back from a job */
     unsigned waiters;    /* loops that wait on `gone` for the end of their jobs */
     bool ending;         /* the last loop is being freed */
+    bool spinning;       /* the first of `idle` does, or has just been taken from there */
+    bool brisk;          /* the last job came soon after its worker had fallen idle */
+    rondo__spin_record spins;
+    _Atomic(uint32_t) spin_ns; /* how long, at most; 0: never. Read without the lock, too */
     bool measured;
     bool nice_set;
     bool has_left;

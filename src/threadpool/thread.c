@@ -86,8 +86,7 @@ uint64_t rondo__monotonic_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-uint64_t rondo__deadline_ns(uint64_t delay_ms) {
-    uint64_t now_ns = rondo__monotonic_ns();
+uint64_t rondo__deadline_after(uint64_t now_ns, uint64_t delay_ms) {
     return delay_ms < (UINT64_MAX - now_ns) / 1000000 ? now_ns + delay_ms * 1000000 : UINT64_MAX;
 }
 

@@ -27,8 +27,8 @@ bool rondo__cond_init(pthread_cond_t *cond);
 bool rondo__cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns);
 /* The time by the clock of rondo__cond_wait_until(). */
 uint64_t rondo__monotonic_ns(void);
-/* The time delay_ms from now; cut to UINT64_MAX. */
-uint64_t rondo__deadline_ns(uint64_t delay_ms);
+/* The time delay_ms after now_ns; cut to UINT64_MAX. */
+uint64_t rondo__deadline_after(uint64_t now_ns, uint64_t delay_ms);
 
 /* From the first rondo__count_forks() on, rondo__forks() says how many forks lead to this process:
  * a pool whose number is an older one has no threads here. False when out of memory. */

@@ -7,6 +7,12 @@
  * if more wait, wakes the next. So a burst of small jobs costs a wake-up or two, and a burst of long
  * ones reaches all threads a few microseconds later; decision record 0006 has the figures. The thread
  * that fell idle last is woken first: its caches are warm, and the others get to retire.
+ *
+ * Putting a thread to sleep and waking it takes many times as long as a small job. So a thread that has
+ * fallen idle first spins, for lane->spin_ns at most, one of a lane at a time, and only while that pays:
+ * when the last job came within that time. A spin in vain ends it, until a job comes as soon to one that
+ * sleeps. So a lane that is asked now and then never spins, and a burst costs one spin at its end. The
+ * loop does the same when it waits for a job that may end soon: watch_next() in pool.c.
  */
 #include "threadpool/pool.h"
 
@@ -21,6 +27,8 @@
 /* One alone would have to wake the second one, which takes longer than a small job; from three on they
  * get into each other's way. */
 #define WAKING_MAX 2
+/* Looks between two looks at the clock. */
+#define SPIN_LOOKS 32
 
 static rondo__worker *take_idle(rondo_lane *lane) {
     rondo__list *link = rondo__list_pop_front(&lane->idle);
@@ -28,6 +36,7 @@ static rondo__worker *take_idle(rondo_lane *lane) {
     lane->idle_count--;
     lane->waking++;
     worker->woken = true;
+    worker->woken_ns = lane->spinning ? 0 : rondo__monotonic_ns();
     atomic_fetch_add(&worker->signals, 1);
     return worker;
 }
@@ -39,7 +48,8 @@ rondo__worker *rondo__worker_wake(rondo_lane *lane) {
 
 void rondo__worker_signal(rondo__worker *worker) {
     if (!worker) return;
-    pthread_cond_signal(&worker->wake);
+    atomic_store_explicit(&worker->poked, true, memory_order_release);
+    pthread_cond_signal(&worker->wake);    /* no system call when it spins */
     atomic_fetch_sub(&worker->signals, 1); /* from here on it may be gone */
 }
 
@@ -53,16 +63,43 @@ static void wait_for_signals(rondo__worker *worker) {
     while (atomic_load(&worker->signals) > 0) sched_yield();
 }
 
+/* Looks for a while whether somebody says that there is work; lets go of the lock meanwhile. */
+static void spin(rondo_lane *lane, rondo__worker *worker, uint64_t until_ns) {
+    bool poked = false;
+    lane->spinning = true;
+    pthread_mutex_unlock(&lane->lock);
+    do {
+        for (int i = 0; i < SPIN_LOOKS && !poked; i++) {
+            RONDO__PAUSE();
+            poked = atomic_load_explicit(&worker->poked, memory_order_acquire);
+        }
+    } while (!poked && rondo__monotonic_ns() < until_ns);
+    pthread_mutex_lock(&lane->lock);
+    lane->spinning = false;
+    rondo__spin_ended(&lane->spins, !worker->woken);
+}
+
+/* Into lane->idle: first, but behind one that spins, which is the cheapest to wake. */
+static void fall_idle(rondo_lane *lane, rondo__worker *worker) {
+    worker->woken = false;
+    atomic_store_explicit(&worker->poked, false, memory_order_relaxed);
+    rondo__list_push_front(lane->spinning ? lane->idle.next : &lane->idle, &worker->link);
+    lane->idle_count++;
+}
+
 /* Returns false when the thread has been idle for so long that it should end. */
 static bool wait_for_work(rondo_lane *lane, rondo__worker *worker) {
-    uint64_t deadline_ns = rondo__deadline_ns(lane->idle_ms);
+    uint64_t since_ns = rondo__monotonic_ns(), spin_ns = atomic_load(&lane->spin_ns);
+    uint64_t deadline_ns = rondo__deadline_after(since_ns, lane->idle_ms);
     bool in_time = true;
-    worker->woken = false;
-    rondo__list_push_front(&lane->idle, &worker->link);
-    lane->idle_count++;
+    fall_idle(lane, worker);
+    bool brisk = lane->brisk && spin_ns > 0 && !lane->spinning;
+    if (brisk && rondo__spin_may(&lane->spins)) spin(lane, worker, since_ns + spin_ns);
+    lane->brisk = worker->woken;
     while (!worker->woken && in_time)
         in_time = rondo__cond_wait_until(&worker->wake, &lane->lock, deadline_ns);
     if (worker->woken) {
+        if (worker->woken_ns) lane->brisk = worker->woken_ns - since_ns < spin_ns;
         lane->waking--;
         return true;
     }

@@ -150,6 +150,7 @@ $(LIB_OBJS): private PART_FLAGS = -Iinclude -Isrc -fvisibility=hidden
 $(CMD_OBJS): private PART_FLAGS = -Iinclude -I.
 $(TEST_OBJS) $(HARNESS_OBJS): private PART_FLAGS = -Iinclude -Isrc -Itest/harness -I.
 $(call obj,$(FUZZ_SRCS)): private PART_FLAGS = -Iinclude -Isrc -D_GNU_SOURCE
+$(call obj,bench/door.c): private PART_FLAGS = -Iinclude -Isrc
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

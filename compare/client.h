@@ -36,7 +36,7 @@ typedef struct web_client {
     web_request request;
     web_parser parser;
     /* For the model: */
-    uint64_t due_ms;
+    uint64_t due_ns;
     struct web_client *next, *previous; /* in a list of those that wait */
     unsigned index, watched;            /* where it is in a table; what is waited for there */
     bool waits, has_turn, ended;        /* it is in a list; in which; the peer has ended */
@@ -65,11 +65,11 @@ typedef struct client_waits {
     web_client *first, *last;
 } client_waits;
 
-/* The time at which the request that a client has just made is to be answered, by client_now_ms(). */
-uint64_t client_due_ms(const web_client *client);
-uint64_t client_now_ms(void);
+/* The time at which the request that a client has just made is to be answered, by client_now_ns(). */
+uint64_t client_due_ns(const web_client *client);
+uint64_t client_now_ns(void);
 /* Most wait as long as those before them, so that their place is the end: it is looked for from there. */
-void client_waits_add(client_waits *waits, web_client *client, uint64_t due_ms);
+void client_waits_add(client_waits *waits, web_client *client, uint64_t due_ns);
 /* Nothing, if it isn't in a list. */
 void client_waits_remove(client_waits *waits, web_client *client);
 /* ms until the first is due, rounded up; -1: there is none. As poll(2) wants it. */

@@ -40,7 +40,7 @@ static void step(web_client *client, int directory) {
     case CLIENT_READ:
     case CLIENT_MORE: watch(client, EPOLLIN); break;
     case CLIENT_WRITE: watch(client, EPOLLOUT); break;
-    case CLIENT_WAIT: client_waits_add(&waits, client, client_due_ms(client)); break;
+    case CLIENT_WAIT: client_waits_add(&waits, client, client_due_ns(client)); break;
     case CLIENT_GONE: forget(client); break;
     }
 }

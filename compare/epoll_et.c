@@ -35,7 +35,7 @@ static void step(web_client *client, int directory) {
     if (next == CLIENT_READ && client->ended) next = CLIENT_MORE; /* no edge will tell of the end */
     client->has_turn = next == CLIENT_MORE;
     if (next == CLIENT_MORE) client_waits_add(&turns, client, 0);
-    if (next == CLIENT_WAIT) client_waits_add(&waits, client, client_due_ms(client));
+    if (next == CLIENT_WAIT) client_waits_add(&waits, client, client_due_ns(client));
     if (next == CLIENT_GONE) forget(client);
 }
 

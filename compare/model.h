@@ -11,6 +11,7 @@
 #ifndef COMPARE_MODEL_H
 #define COMPARE_MODEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct model_settings {
@@ -31,6 +32,7 @@ typedef struct model {
     const char *title; /* "thread per connection" */
     const char *waits; /* one sentence: who waits where */
     const char *file;  /* "compare/thread.c" */
+    bool blocks;       /* a connection waits in calls of its own; else one waits for many */
     model_main *main;
 } model;
 

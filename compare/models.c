@@ -14,15 +14,18 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define MODEL(function, name, title, file, waits) model_main function##_main;
+#define MODEL(function, name, title, file, kind, waits) model_main function##_main;
 #include "compare/models.def"
 #undef MODEL
 
 const model models[] = {
-#define MODEL(function, name, title, file, waits) {name, title, waits, file, function##_main},
+#define BLOCKS true
+#define LOOPS false
+#define MODEL(function, name, title, file, kind, waits) \
+    {name, title, waits, file, kind, function##_main},
 #include "compare/models.def"
 #undef MODEL
-    {NULL, NULL, NULL, NULL, NULL}};
+    {.name = NULL}};
 
 const model *model_find(const char *name) {
     for (const model *each = models; each->name != NULL; each++)

@@ -51,7 +51,7 @@ static void step(web_client *client, int directory) {
 
     /* While it waits nothing is asked for, but poll(2) tells of errors all the same. */
     entry->events = next == CLIENT_WAIT ? 0 : next == CLIENT_WRITE ? POLLOUT : POLLIN;
-    if (next == CLIENT_WAIT) client_waits_add(&waits, client, client_due_ms(client));
+    if (next == CLIENT_WAIT) client_waits_add(&waits, client, client_due_ns(client));
     if (next == CLIENT_GONE) forget(client);
 }
 

@@ -35,7 +35,7 @@ static void step(web_client *client, int directory) {
     client_next next = client_step(client, directory, &buffers);
 
     watch(client->fd, next == CLIENT_READ || next == CLIENT_MORE, next == CLIENT_WRITE);
-    if (next == CLIENT_WAIT) client_waits_add(&waits, client, client_due_ms(client));
+    if (next == CLIENT_WAIT) client_waits_add(&waits, client, client_due_ns(client));
     if (next != CLIENT_GONE) return;
     clients[client->fd] = NULL;
     client_end(client);

@@ -18,6 +18,7 @@
 #define SAMPLE_MODELS 12
 #define SAMPLE_PEERS 10
 
+#define SAMPLE_BLOCKING 5 /* the first ones */
 static const char *const sample_names[SAMPLE_MODELS + SAMPLE_PEERS] = {
     "iterative",      "fork",          "prefork",      "thread",    "pool",    "select", "poll",
     "epoll",          "epoll-et",      "loop",         "loop-pool", "cluster", "node",   "nginx",
@@ -59,6 +60,7 @@ static inline void sample_begin(results *run, size_t models, size_t peers) {
                                      .waits = "Nobody waits: it is made up.",
                                      .file = "compare/none.c",
                                      .peer = s >= models,
+                                     .blocks = at < SAMPLE_BLOCKING,
                                      .version = s >= models ? "1.2.3" : NULL};
     }
     run->workload_count = SAMPLE_WORKLOADS;

@@ -28,7 +28,7 @@ void report_tables(text *out, const results *run, const summary *all, size_t w);
 /* What was seen in a workload, in HTML: who kept up with the most, ties, what it cost, and where blocking wins. */
 void report_words(text *out, const results *run, const summary *all, size_t w);
 
-/* What is known of a server by its name. */
+/* Whom a server is compared with. */
 typedef enum family { FAMILY_BLOCKING, FAMILY_LOOP, FAMILY_PEER } family;
 family family_of(const subject *s);
 

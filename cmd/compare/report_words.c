@@ -11,11 +11,7 @@
 #define NAMED_MOST 6 /* of a list; the others are counted */
 
 family family_of(const subject *s) {
-    static const char *const blocking[] = {"iterative", "fork", "prefork", "thread", "pool"};
-    if (s->peer) return FAMILY_PEER;
-    for (size_t i = 0; i < sizeof blocking / sizeof *blocking; i++)
-        if (strcmp(s->name, blocking[i]) == 0) return FAMILY_BLOCKING;
-    return FAMILY_LOOP;
+    return s->peer ? FAMILY_PEER : s->blocks ? FAMILY_BLOCKING : FAMILY_LOOP;
 }
 
 /* --- What can be compared --- */

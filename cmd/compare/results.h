@@ -20,6 +20,7 @@ typedef struct subject {
     const char *file;    /* where its source or configuration is */
     const char *version; /* of a peer; NULL for a model */
     bool peer;
+    bool blocks; /* of a model: a connection waits in calls of its own; else one waits for many */
     const char *missing; /* NULL, or the Debian package to install: not measured */
 } subject;
 

@@ -126,7 +126,8 @@ static size_t add_all(run *self) {
                 (subject){.name = each->name,
                           .title = each->title,
                           .waits = each->waits,
-                          .file = each->file},
+                          .file = each->file,
+                          .blocks = each->blocks},
                 (starter){.peer = NULL});
     size_t there = self->results.subject_count;
     for (const peer *each = peers; each->name; each++)

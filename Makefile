@@ -143,14 +143,14 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
 
-# The library and its tests see the internals; the command, examples and benchmarks only the API. A
+# The library and its tests see the internals; the command, examples and benchmarks only the API (but for bench/door.c). A
 # test may stand in for a system call that libev makes, so nothing in a program is hidden.
 PART_FLAGS = -Iinclude
 $(LIB_OBJS): private PART_FLAGS = -Iinclude -Isrc -fvisibility=hidden
 $(CMD_OBJS): private PART_FLAGS = -Iinclude -I.
 $(TEST_OBJS) $(HARNESS_OBJS): private PART_FLAGS = -Iinclude -Isrc -Itest/harness -I.
-$(call obj,$(FUZZ_SRCS)): private PART_FLAGS = -Iinclude -Isrc -D_GNU_SOURCE
 $(call obj,bench/door.c): private PART_FLAGS = -Iinclude -Isrc
+$(call obj,$(FUZZ_SRCS)): private PART_FLAGS = -Iinclude -Isrc -D_GNU_SOURCE
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -303,13 +303,13 @@ bench: deps-bench benches ## Run all benchmarks (under 20 minutes on a quiet mac
 	$(BENCH_RUN)all $(if $(DOCS),--docs) $(ARGS)
 bench-count: deps-bench benches ## Only what is counted: system calls, allocations, instructions... (1 minute)
 	$(BENCH_RUN)count --check $(ARGS)
-bench-loop: deps-bench benches ## Only timers, the door and the wake-up (2 minutes); these all know ARGS=--quick, for a look
+bench-loop: deps-bench benches ## Only timers and the door (1 minute)
 	$(BENCH_RUN)loop $(ARGS)
 bench-pool: deps-bench benches ## Only the pool and the wake-up: beside libuv, libev and system calls (1 minute)
 	$(BENCH_RUN)pool $(ARGS)
 bench-mem: deps-bench benches ## Only memory of idle connections, and what a crowd of them costs the others (2 minutes)
 	$(BENCH_RUN)mem $(ARGS)
-bench-net: deps-bench benches ## Only the network, beside raw epoll, libev and libuv (3 minutes)
+bench-net: deps-bench benches ## Only the network, beside raw epoll, libev and libuv (3 minutes); this and those below know ARGS=--quick, for a look
 	$(BENCH_RUN)net $(ARGS)
 bench-fs: deps-bench benches ## Only files, beside libuv and plain system calls (2 minutes)
 	$(BENCH_RUN)fs $(ARGS)

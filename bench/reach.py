@@ -68,6 +68,11 @@ def pipelined():
     return [1 / found if found else None]
 
 
+def growth(model):
+    few, most = (dig(load("http"), "rows", key, "models", model, "figure") for key in ("keep_100", "keep_most"))
+    return most / few if few and most else None
+
+
 def counted(row, *names):
     found = dig(load("count"), "rows", row)
     return sum(found[name] for name in names) if found else None
@@ -134,11 +139,13 @@ ROWS = [
             filter(None, (pool_peers("job_1", "libuv")(), pool_peers("job_64", "libuv")())))),
     Row("cached 4 KiB read, one after another, x libuv's rate", [6], lambda: [
         dig(load("pool"), "rows", "read4k_1", "models", "rondo", "ratio", 0) and 1 / pool("read4k_1", "ratio")], "see *Files*", less=False),
-    Row("the door with no observer, ns for a callback", [3], lambda: [dig(load("loop"), "door_ns")], "see *Timers*"),
+    Row("the door with no observer, ns for the outermost callback / for one inside another", [3, 3],
+        lambda: [dig(load("loop"), "rows", "door", "models", model, "figure") for model in ("rondo", "nested")],
+        "the outermost settles the loop behind it (flushes, ticks); see *Timers*"),
     Row("idle crowd and 1,000 requests/s: processor time x without it / MB resident", [1.2, 60],
         lambda: [crowd("ratio"), (crowd("resident") or 0) / 1e6 or None], "see *Memory*"),
     Row("processor time for a request at the most connections the machine allows, x at 100", [1.6],
-        lambda: [dig(load("mem"), "growth", "ratio", 0)], "see *Memory*", shown=lambda x: f"{x:.2f}"),
+        lambda: [growth("rondo")], "see *HTTP*", peers=lambda: f"raw epoll {growth('epoll') or 0:.2f}", shown=lambda x: f"{x:.2f}"),
 ]
 
 

@@ -25,6 +25,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,7 +66,10 @@ static inline int load_dial(int port, unsigned number) {
     if (fd < 0) load_die("socket (see ulimit -n)");
     from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number / 20000);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    struct timeval limit = {.tv_sec = 20}; /* a server that doesn't answer is no reason to hang */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (number >= 20000 && bind(fd, (struct sockaddr *)&from, sizeof from) < 0) load_die("bind");
     if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) load_die("connect");
     return fd;

@@ -745,6 +745,51 @@ TEST(servers_that_count_their_connections_together) {
     web_close(&web);
 }
 
+/* As many from one address are for all of them too, whichever of them they came to. */
+TEST(servers_that_count_by_address_together) {
+    rondo_http_limits limits = {.connections_per_address = 3};
+    web_host web;
+    web_peer peers[8];
+    web_open(&web, reply_target, NULL, &limits);
+    rondo_http_server *second = rondo_http_server_new(web.loop);
+    CHECK(second != NULL);
+    rondo_http_server_on_request(second, reply_target, NULL);
+    rondo_http_server_set_limits(second, &limits);
+    rondo_http_server_set_proxy_protocol(web.server, true);
+    rondo_http_server_set_proxy_protocol(second, true);
+    CHECK_INT(rondo_http_server_listen(second, "127.0.0.1", 0), 0);
+    web_host other = web;
+    other.port = rondo_http_server_port(second);
+    /* Each by itself at first: four of the second are counted when they are put together. */
+    for (int i = 0; i < 3; i++) peer_ask(&other, &peers[i], FROM("203.0.113.7") GET("/"));
+    peer_ask(&other, &peers[3], FROM("203.0.113.8") GET("/"));
+    for (int i = 0; i < 4; i++) CHECK_STR(peer_statuses(&peers[i]), "200");
+    CHECK_INT(rondo_http_server_count_with(second, web.server), 0);
+    peer_ask(&web, &peers[4], FROM("203.0.113.7") GET("/"));
+    CHECK_STR(peer_statuses(&peers[4]), "");
+    peer_close(&peers[0]);
+    peer_close(&peers[4]);
+    web_turns(&web, 3);
+    peer_ask(&web, &peers[0], FROM("203.0.113.7") GET("/"));
+    CHECK_STR(peer_statuses(&peers[0]), "200");
+    peer_ask(&other, &peers[4], FROM("203.0.113.7") GET("/"));
+    CHECK_STR(peer_statuses(&peers[4]), "");
+    for (int i = 5; i < 8; i++) peer_ask(&web, &peers[i], FROM("203.0.113.8") GET("/"));
+    for (int i = 5; i < 8; i++) CHECK_STR(peer_statuses(&peers[i]), i < 7 ? "200" : "");
+    rondo_close(second); /* with three of them, two of which were of the one and one of the other */
+    web_turns(&web, 4);
+    for (int i = 1; i < 5; i++) peer_close(&peers[i]);
+    for (int i = 1; i < 3; i++) {
+        peer_ask(&web, &peers[i], FROM("203.0.113.7") GET("/"));
+        CHECK_STR(peer_statuses(&peers[i]), "200");
+        peer_close(&peers[i]);
+        web_turns(&web, 3);
+    }
+    peer_close(&peers[0]);
+    for (int i = 5; i < 8; i++) peer_close(&peers[i]);
+    web_close(&web);
+}
+
 static rondo_http_response *many[64];
 static int kept_count;
 static void keep_all(rondo_http_request *request, rondo_http_response *response, void *arg) {

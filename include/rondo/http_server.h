@@ -121,8 +121,8 @@ RONDO_API void rondo_http_server_get_limits(const rondo_http_server *server,
                                             rondo_http_limits *ret_limits);
 
 /* Has the connections of a server that listens on several addresses, and so is several servers, counted
- * together: from now on `connections` of each one's limits is for them all, those that `other` is counted with
- * already among them. Those by address stay each server's own. 0, RONDO_ECLOSED, RONDO_EBUSY when the
+ * together: from now on `connections` and `connections_per_address` of each one's limits are for them all,
+ * those that `other` is counted with already among them. 0, RONDO_ECLOSED, RONDO_EBUSY when the
  * server counts with others already, RONDO_EINVAL for itself or one of another loop. */
 RONDO_API int rondo_http_server_count_with(rondo_http_server *server, rondo_http_server *other);
 

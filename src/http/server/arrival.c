@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * New connections, and those for which there is no room: too many of one address are closed at once, too
- * many in all are told so.
+ * many in all are told so. Servers that count together share a census.
  */
 #include <rondo/error.h>
 #include <rondo/handle.h>
 #include <rondo/stream.h>
 
 #include "http/server/connection.h"
+#include "loop/memory.h"
 
 /* Connections above the limit that are answered with 503 at a time. */
 #define AWAY_MOST 1024
@@ -17,6 +18,57 @@ static bool is_counted(const rondo_http_server *server, const rondo__ip *ip) {
     return !rondo__ip_is_loopback(ip) && !rondo__networks_have(&server->tally->networks, ip);
 }
 
+/* ---- counting ---- */
+
+bool rondo__census_new(rondo_http_server *server) {
+    rondo__census *census = rondo__zalloc(sizeof *census);
+    if (!census) return false;
+    rondo__list_init(&census->servers);
+    rondo__list_push_back(&census->servers, &server->counted);
+    server->census = census;
+    return true;
+}
+
+void rondo__census_leave(rondo_http_server *server) {
+    rondo__census *census = server->census;
+    rondo__list_remove(&server->counted);
+    if (!rondo__list_empty(&census->servers)) return;
+    rondo__crowds_fini(&census->crowds);
+    rondo__free(census);
+}
+
+void rondo__census_join(rondo_http_server *server, rondo_http_server *other) {
+    rondo__list *link = server->conns.next;
+    for (; link != &server->conns; link = link->next) {
+        rondo__http_conn *conn = RONDO__OF(link, rondo__http_conn, link);
+        if (conn->crowd) rondo__crowds_leave(&server->census->crowds, conn->crowd);
+        conn->crowd = 0;
+    }
+    rondo__census_leave(server);
+    server->census = other->census;
+    rondo__list_push_back(&server->census->servers, &server->counted);
+    server->census->counting =
+        false; /* those that came with it are found by the next one to arrive */
+}
+
+/* Of all the servers; `away`: with those that are being turned away. */
+static size_t connections_of(const rondo__census *census, bool away) {
+    size_t count = 0;
+    rondo__list *link = census->servers.next;
+    for (; link != &census->servers; link = link->next) {
+        const rondo_http_server *server = RONDO__OF(link, const rondo_http_server, counted);
+        count += server->conn_count - (away ? 0 : server->away_count);
+    }
+    return count;
+}
+
+void rondo__census_lost(rondo__http_conn *conn) {
+    rondo__census *census = conn->server->census;
+    if (conn->crowd) rondo__crowds_leave(&census->crowds, conn->crowd);
+    size_t most = conn->server->limits.connections_per_address;
+    if (census->counting && connections_of(census, true) <= most / 2) census->counting = false;
+}
+
 /* Its address may have one more, of `most` in all. */
 static bool join_crowd(rondo__http_conn *conn, size_t most) {
     rondo_http_server *server = conn->server;
@@ -24,38 +76,37 @@ static bool join_crowd(rondo__http_conn *conn, size_t most) {
     rondo__ip ip;
     if (rondo__stream_peer_address(conn->stream, &address) < 0) return false; /* it has gone */
     if (!rondo__ip_of(&address, &ip) || !is_counted(server, &ip)) return true;
-    int64_t crowd = rondo__crowds_join(&server->crowds, &ip, most);
+    int64_t crowd = rondo__crowds_join(&server->census->crowds, &ip, most);
     conn->crowd = crowd > 0 ? (uint32_t)crowd : 0;
     return crowd > 0;
 }
 
-/* Until a server has more connections than one address may have, nobody needs to know whose they are: asking
- * is a system call for each. Then those that are there are counted, however many are whose. */
-static bool has_room(rondo__http_conn *conn) {
-    rondo_http_server *server = conn->server;
-    size_t most = server->limits.connections_per_address;
-    if (most >= server->limits.connections) return true; /* that is the smaller one anyway */
-    if (!server->counting) {
-        if (server->conn_count <= most) return true;
-        server->counting = true;
+/* Those that are there are counted, however many are whose. */
+static void count_all(rondo__census *census, const rondo__http_conn *but) {
+    census->counting = true;
+    for (rondo__list *at = census->servers.next; at != &census->servers; at = at->next) {
+        rondo_http_server *server = RONDO__OF(at, rondo_http_server, counted);
         for (rondo__list *link = server->conns.next; link != &server->conns; link = link->next) {
-            rondo__http_conn *other = RONDO__OF(link, rondo__http_conn, link);
-            if (other != conn && other->crowd == 0) join_crowd(other, UINT32_MAX);
+            rondo__http_conn *conn = RONDO__OF(link, rondo__http_conn, link);
+            if (conn != but && conn->crowd == 0) join_crowd(conn, UINT32_MAX);
         }
+    }
+}
+
+/* Until there are more connections than one address may have, nobody needs to know whose they are: asking
+ * is a system call for each. */
+static bool has_room(rondo__http_conn *conn) {
+    rondo__census *census = conn->server->census;
+    size_t most = conn->server->limits.connections_per_address;
+    if (most >= conn->server->limits.connections) return true; /* that is the smaller one anyway */
+    if (!census->counting) {
+        if (connections_of(census, true) <= most) return true;
+        count_all(census, conn);
     }
     return join_crowd(conn, most);
 }
 
-/* Of the server, and of those that count with it. */
-static size_t connections_of(const rondo_http_server *server) {
-    size_t count = server->conn_count - server->away_count;
-    rondo__list *link = server->family.next;
-    for (; link != &server->family; link = link->next) {
-        const rondo_http_server *other = RONDO__OF(link, const rondo_http_server, family);
-        count += other->conn_count - other->away_count;
-    }
-    return count;
-}
+/* ---- arriving ---- */
 
 /* One above the limit is told that it is, if there are not too many of these as well. */
 static void turn_away(rondo__http_conn *conn) {
@@ -85,7 +136,7 @@ void rondo__conn_new(rondo_http_server *server, rondo_stream *stream) {
     if (!has_room(conn)) {
         server->closed_at_once++;
         rondo__conn_cut(conn);
-    } else if (connections_of(server) > server->limits.connections) {
+    } else if (connections_of(server->census, false) > server->limits.connections) {
         turn_away(conn);
     }
 }

@@ -50,8 +50,7 @@ static void finish(rondo_handle *handle) {
     rondo_http_server *server = server_of(handle);
     RONDO_ASSERT(rondo__list_empty(&server->conns) && server->conn_count == 0);
     RONDO_ASSERT(!server->listener && server->away_count == 0);
-    rondo__crowds_fini(&server->crowds);
-    rondo__list_remove(&server->family);
+    rondo__census_leave(server);
     rondo__tally_leave(server->tally);
 }
 
@@ -92,14 +91,16 @@ rondo_http_server *rondo_http_server_new_at(rondo_loop *loop, const char *site) 
     if (!server) return NULL;
     server->http = http;
     server->tally = rondo__tally_new(server);
-    server->listener = server->tally ? rondo_server_new_at(loop, site) : NULL;
+    rondo__list_init(&server->counted);
+    bool counted = server->tally && rondo__census_new(server);
+    server->listener = counted ? rondo_server_new_at(loop, site) : NULL;
     if (!server->listener) {
+        if (counted) rondo__census_leave(server);
         if (server->tally) rondo__tally_leave(server->tally);
         rondo__handle_discard(&server->base);
         return NULL;
     }
     rondo__list_init(&server->conns);
-    rondo__list_init(&server->family);
     rondo__task_init(&server->drain_task, on_drain_turn);
     rondo__alarm_init(&server->deadline, on_deadline);
     rondo_http_server_set_limits(server, &(rondo_http_limits){0});
@@ -172,8 +173,8 @@ int rondo_http_server_count_with(rondo_http_server *server, rondo_http_server *o
     if (server->base.loop != other->base.loop || server == other) return RONDO_EINVAL;
     if (rondo__handle_closing(&server->base) || rondo__handle_closing(&other->base))
         return RONDO_ECLOSED;
-    if (rondo__list_linked(&server->family)) return RONDO_EBUSY;
-    rondo__list_push_back(&other->family, &server->family);
+    if (server->census->servers.next != server->census->servers.prev) return RONDO_EBUSY;
+    rondo__census_join(server, other);
     return 0;
 }
 
@@ -214,8 +215,7 @@ void rondo__http_server_lost(rondo__http_conn *conn) {
     rondo__list_remove(&conn->link);
     server->conn_count--;
     if (conn->flags & RONDO__CONN_AWAY) server->away_count--;
-    if (conn->crowd) rondo__crowds_leave(&server->crowds, conn->crowd);
-    if (server->conn_count <= server->limits.connections_per_address / 2) server->counting = false;
+    rondo__census_lost(conn);
     close_if_drained(server);
 }
 

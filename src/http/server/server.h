@@ -25,6 +25,13 @@ typedef struct rondo__http_tally {
     bool forwarded;           /* they write Forwarded, not X-Forwarded-For */
 } rondo__http_tally;
 
+/* The connections of servers that count theirs together, mostly of one alone. */
+typedef struct rondo__census {
+    rondo__list servers;  /* it goes with the last of them */
+    rondo__crowds crowds; /* while they are counted by address */
+    bool counting;        /* they are: see arrival.c */
+} rondo__census;
+
 struct rondo_http_server {
     rondo_handle base;
     rondo__http *http;
@@ -35,9 +42,8 @@ struct rondo_http_server {
     rondo__list conns;
     size_t conn_count, away_count; /* of which so many are being turned away */
     uint64_t turned_away, closed_at_once;
-    rondo__crowds crowds; /* while connections are counted by address */
-    bool counting;        /* they are: see arrival.c */
-    rondo__list family;   /* servers that count their connections together: a ring */
+    rondo__census *census;
+    rondo__list counted; /* census->servers */
     rondo_http_limits limits;
     const struct rondo__filter *filter; /* of its responses; NULL: none */
     rondo_http_compression compression;
@@ -55,6 +61,16 @@ extern const rondo__kind rondo__http_server_kind;
 
 /* A connection of the server has gone, or left HTTP. */
 void rondo__http_server_lost(struct rondo__http_conn *conn);
+
+/* ---- arrival.c ---- */
+
+/* One of its own for the server: false when out of memory. */
+bool rondo__census_new(rondo_http_server *server);
+/* The server counts with the other from now on. */
+void rondo__census_join(rondo_http_server *server, rondo_http_server *other);
+void rondo__census_leave(rondo_http_server *server);
+/* A connection that was counted has gone. */
+void rondo__census_lost(struct rondo__http_conn *conn);
 
 /* ---- tally.c ---- */
 

@@ -287,6 +287,8 @@ static const proxy_case proxy_cases[] = {
     PROXY(V2 "\x20\0\0\0", ""),
     PROXY(V2 "\x21\0\0\0", ""),
     PROXY(V2 "\x21\x31\0\x02xx", ""),
+    PROXY(V2 "\x21\x12\0\x0c" V4_BLOCK, ""),
+    PROXY(V2 "\x20\x43\0\0", ""), /* LOCAL: it is not looked at */
     PROXY("GET / HTTP/1.1\r\nHost: a\r\n\r\n", NULL),
     PROXY("PROXY\r\n", NULL),
     PROXY("PROXY TCP4 192.0.2.1 127.0.0.1 4660\r\n", NULL),
@@ -308,6 +310,8 @@ static const proxy_case proxy_cases[] = {
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
         NULL),
     PROXY(V2 "\x31\x11\0\x0c" V4_BLOCK, NULL),
+    PROXY(V2 "\x21\x41\0\x0c" V4_BLOCK, NULL),
+    PROXY(V2 "\x21\x13\0\x0c" V4_BLOCK, NULL),
     PROXY(V2 "\x22\x11\0\x0c" V4_BLOCK, NULL),
     PROXY(V2 "\x21\x11\0\x0b" V4_BLOCK, NULL),
     PROXY(V2 "\x21\x21\0\x0c" V4_BLOCK, NULL),

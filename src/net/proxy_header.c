@@ -100,7 +100,8 @@ static int read_block(const unsigned char *data, size_t len, rondo_address *ret_
         if (len < BINARY_LEAST + 36) return RONDO_EPROTO;
         return make_address(AF_INET6, block, (uint16_t)(block[32] << 8 | block[33]), ret_address);
     }
-    return 0; /* a family that this is not about */
+    /* Families and protocols that this is not about; others are not to be taken (section 2.2). */
+    return data[13] >> 4 <= 3 && (data[13] & 15) <= 2 ? 0 : RONDO_EPROTO;
 }
 
 static int64_t parse_binary(const char *text, size_t len, size_t *ret_sure,

@@ -705,6 +705,8 @@ TEST(a_file_is_compressed_on_its_way) {
     CHECK(peer_has(&peer, "Content-Type: text/plain; charset=utf-8\r\n"));
     CHECK(peer_has(&peer, "Vary: Accept-Encoding\r\n"));
     CHECK(peer_has(&peer, "ETag: W/\""));
+    CHECK(!peer_has(&peer, "Accept-Ranges")); /* of these octets there are none */
+    CHECK(peer_has(&peer, "X-Content-Type-Options: nosniff\r\n"));
     CHECK(peer.len < 250000);
     check_inflates(&peer, text, 300000, true);
     char tag[128], again[512];
@@ -722,6 +724,7 @@ TEST(a_file_is_compressed_on_its_way) {
     ask_file(&web, &peer, ASK_FILE("GET", ""));
     CHECK(!peer_has(&peer, "Content-Encoding"));
     CHECK(peer_has(&peer, "Vary: Accept-Encoding\r\n"));
+    CHECK(peer_has(&peer, "Accept-Ranges: bytes\r\n"));
     CHECK_INT(peer.len - (size_t)(peer_body(&peer) - peer.data), 300000);
     peer_close(&peer);
     ask_file(&web, &peer, ASK_FILE("GET", ACCEPTS "Range: bytes=10-19\r\n"));

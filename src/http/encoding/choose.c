@@ -154,7 +154,23 @@ static int weaken(rondo_http_response *response) {
     return 0;
 }
 
+/* What is compressed while it is sent has no parts that could be asked for: those would be of the octets
+ * before, and no continuation of what the client has (RFC 9110 section 14.3). */
+static void drop_accept_ranges(rondo_http_response *response) {
+    rondo_slice name, value, fields = fields_of(response);
+    size_t from = 0, at = 0;
+
+    for (; next_field(fields, &at, &name, &value); from = at) {
+        if (!rondo__http_word_is(name.data, name.len, "accept-ranges")) continue;
+        memmove(response->request->out + from, fields.data + at, fields.len - at);
+        response->request->out_len -= (uint32_t)(at - from);
+        return;
+    }
+}
+
 int rondo__mark_gzip(rondo_http_response *response) {
+    drop_accept_ranges(response);
+
     int result = weaken(response);
     if (result == 0) result = rondo_http_response_header(response, "Content-Encoding", "gzip");
     return result;

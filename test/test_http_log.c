@@ -8,6 +8,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -510,6 +512,46 @@ TEST(a_full_disk_is_told_and_the_lines_are_counted) {
     web_advance(&l.web, 10000);
     for (int i = 0; i < 5; i++) get(&l, GET("/x"));
     CHECK_INT(l.errors, 1); /* said once */
+    close_logged(&l);
+}
+
+/* The disk took a part of a line: what is written when there is room again is a line of its own. */
+TEST(a_line_that_was_cut_by_a_full_disk_is_ended) {
+    const struct rlimit small = {10, RLIM_INFINITY}, any = {RLIM_INFINITY, RLIM_INFINITY};
+    logged l;
+
+    open_logged(&l, RONDO_HTTP_LOG_SHORT);
+    UNTIL(&l, access(l.path, F_OK) == 0);
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &small), 0);
+    get(&l, GET("/cut-in-two"));
+    UNTIL(&l, l.errors == 1);
+    CHECK_STR(content_of(l.path), "GET /cut-i");
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &any), 0);
+    web_advance(&l.web, 10000);
+    UNTIL(&l, l.log->stream && lines_in(l.path) == 2);
+    CHECK(strncmp(content_of(l.path), "GET /cut-i\n# [", 14) == 0);
+    CHECK(strstr(content_of(l.path), "could not be written: 1\n") != NULL);
+    get(&l, GET("/whole"));
+    UNTIL(&l, lines_in(l.path) == 3);
+    /* A later gap, for lack of room to open it in, follows a whole line: nothing has to be ended. */
+    CHECK(!l.log->torn && strstr(content_of(l.path), "\n\n") == NULL);
+    close_logged(&l);
+}
+
+/* What the server says by itself is an answer like any other. */
+TEST(refusals_are_logged_with_what_was_sent) {
+    logged l;
+
+    open_logged(&l, RONDO_HTTP_LOG_SHORT);
+    get(&l, "GET /a HTTP/1.1\r\n\r\n");
+    get(&l, "HEAD /b HTTP/1.1\r\n\r\n");
+    get(&l, "POST /c HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n");
+    UNTIL(&l, lines_in(l.path) == 3);
+    const char *text = content_of(l.path);
+    CHECK(strncmp(text, "GET /a 400 16 ", 14) == 0); /* "400 Bad Request\n" */
+    CHECK(strstr(text, "\nHEAD /b 400 0 ") != NULL);
+    CHECK(strstr(text, "\nPOST /c 413 22 ") != NULL);
     close_logged(&l);
 }
 

@@ -96,12 +96,16 @@ static void update_clock(rondo_http_log *log) {
 
 /* Says what is missing, if something is. */
 static void tell_gap(rondo_http_log *log) {
-    char line[RONDO__LOG_LINE_MOST];
+    char line[1 + RONDO__LOG_LINE_MOST];
 
     if (log->untold == 0) return;
     update_clock(log);
-    size_t len = rondo__log_gap(line, log->format, &log->clock, log->untold);
-    if (write_now(log, rondo_slice_of(line, len))) log->untold = 0;
+    line[0] = '\n';
+    size_t len = 1 + rondo__log_gap(line + 1, log->format, &log->clock, log->untold);
+    size_t from = log->torn ? 0 : 1;
+    if (!write_now(log, rondo_slice_of(line + from, len - from))) return;
+    log->untold = 0;
+    log->torn = false;
 }
 
 static void write_line(rondo_http_log *log, rondo_slice line) {
@@ -167,6 +171,7 @@ static void on_error(rondo_stream *stream, int error, void *arg) {
     } else {
         log->stream = NULL;
         forget_batch(log);
+        log->torn |= log->unsure > 0; /* a part of a line may be there: the next one ends it */
         lose(log, log->unsure);
         log->lines -= log->unsure < log->lines ? log->unsure : log->lines;
         log->unsure = 0;

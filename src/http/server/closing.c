@@ -48,7 +48,7 @@ void rondo__conn_refuse(rondo__http_conn *conn, int status) {
     bool unfinished = answered && request && request->response &&
                       request->response->framing == RONDO__FRAMING_CLOSE;
     bool is_head = request && request->head_len >= 5 && memcmp(request->head, "HEAD ", 5) == 0;
-    rondo__tally_refused(conn, status);
+    rondo__tally_refused(conn, status, answered || is_head ? 0 : rondo__refusal_len(status));
     bool cut = unfinished || (!answered && !rondo__response_refuse(conn, status, is_head));
     rondo_http_response *response = rondo__conn_detach(conn);
     if (cut)

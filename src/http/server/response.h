@@ -96,8 +96,9 @@ static inline void rondo__tally_ended(rondo_http_response *response, rondo_http_
 void rondo__tally_tell(rondo_http_response *response);
 /* The same in advance, of one whose octets are in the queue of `conn`: it waits until they have left. */
 void rondo__leaving_begin(rondo_http_response *response, rondo__http_conn *conn);
-/* The server itself answers a request that the application has not seen, or not ended. */
-void rondo__tally_refused(rondo__http_conn *conn, int status);
+/* The server itself answers a request that the application has not seen, or not ended, with a body of so
+ * many octets. */
+void rondo__tally_refused(rondo__http_conn *conn, int status, size_t body_len);
 
 /* ---- fields.c ---- */
 
@@ -114,6 +115,8 @@ static inline size_t rondo__field_len(rondo_slice name, rondo_slice value) {
 /* Queues a whole answer of the server's own, after which the connection is closed: false when it
  * can't. */
 bool rondo__response_refuse(rondo__http_conn *conn, int status, bool is_head);
+/* Of its body. */
+size_t rondo__refusal_len(int status);
 
 /* Queues the head with which the connection goes over to another protocol. As rondo_write(). */
 int rondo__response_switch(rondo_http_response *response, rondo__http_conn *conn, int status);

@@ -110,11 +110,15 @@ RONDO__INLINE int send_all(rondo__http_conn *conn, const answer_head *head, rond
 /* Who is turned away for want of room may come again in so many seconds. */
 #define RETRY_LATER "Retry-After: 5\r\n"
 
+/* Three digits, a blank, the reason, LF. */
+size_t rondo__refusal_len(int status) { return 3 + 1 + strlen(rondo__http_reason(status)) + 1; }
+
 bool rondo__response_refuse(rondo__http_conn *conn, int status, bool is_head) {
     char text[64], *end = put_decimal(text, (uint64_t)status);
     *end++ = ' ';
     end = put(end, rondo_slice_text(rondo__http_reason(status)));
     *end++ = '\n';
+    RONDO_ASSERT((size_t)(end - text) == rondo__refusal_len(status));
     answer_head refusal = {
         .status = status,
         .typed = rondo__http_use_type(conn->server->http, "text/plain") == 0,

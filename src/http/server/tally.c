@@ -53,12 +53,15 @@ void rondo__tally_tell(rondo_http_response *response) {
     rondo__request_release(request, RONDO__REQUEST_BY_APP);
 }
 
-void rondo__tally_refused(rondo__http_conn *conn, int status) {
+void rondo__tally_refused(rondo__http_conn *conn, int status, size_t body_len) {
     rondo_http_request *request = conn->request;
     if (!request) return;
     rondo_http_response *response = request->response;
     if (response) {
-        if (response->status == 0) response->status = (uint16_t)status;
+        if (response->status == 0) {
+            response->status = (uint16_t)status;
+            response->sent = body_len;
+        }
         return;
     }
     /* One that was answered already has been told of, whatever is wrong with the rest of its body. */
@@ -68,6 +71,7 @@ void rondo__tally_refused(rondo__http_conn *conn, int status) {
     if (!response) return;
     rondo__request_remember_peer(request);
     response->status = (uint16_t)status;
+    response->sent = body_len;
     response->request = NULL;
     rondo__tally_ended(response, request);
     rondo_close(response);

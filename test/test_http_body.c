@@ -317,7 +317,9 @@ TEST(continue_is_said) {
     web_open(&web, on_request, &up, NULL);
     peer_ask(&web, &peer, POST(EXPECT "Content-Length: 5\r\n"));
     CHECK_STR(peer.data, "HTTP/1.1 100 Continue\r\n\r\n");
-    peer_say(&web, &peer, "hello" POST("eXPECT: 100-CONTINUE\r\nTransfer-Encoding: chunked\r\n"));
+    /* In any case, and in a list (section 5.6.1). */
+    peer_say(&web, &peer,
+             "hello" POST("eXPECT: other=1 , 100-CONTINUE\r\nTransfer-Encoding: chunked\r\n"));
     CHECK_STR(peer_statuses(&peer), "100,200,100");
     peer_say(&web, &peer, "5\r\nhello\r\n0\r\n\r\n" GET("/"));
     CHECK_STR(peer_statuses(&peer), "100,200,100,200,200");

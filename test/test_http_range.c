@@ -73,7 +73,9 @@ static const range_case ranges[] = {
     {"bytes:0-1", 100, WHOLE, 0, 0},
     {"items=0-1", 100, WHOLE, 0, 0},
     {"bytes=0-1;2-3", 100, WHOLE, 0, 0},
-    {"bytes=,0-1", 100, WHOLE, 0, 0},
+    {"bytes=,0-1", 100, PART, 0, 2},
+    {"bytes= , ,0-1", 100, PART, 0, 2},
+    {"bytes=,", 100, WHOLE, 0, 0},
 };
 
 TEST(range_table) {

@@ -111,7 +111,7 @@ rondo__range rondo__http_range(rondo_slice field, uint64_t size, rondo__parts *r
         rondo__part part;
         skip_space(&field);
         if (asked > 0 && field.len == 0) break; /* "0-1," is a list of one (section 5.6.1) */
-        if (asked > 0 && take(&field, ',')) continue;
+        if (take(&field, ',')) continue;
         if (++asked > RONDO__RANGES_MOST) return RONDO__RANGE_WHOLE;
         rondo__range range = take_range(&field, size, &part);
         if (range == RONDO__RANGE_WHOLE) return range;

@@ -195,6 +195,14 @@ static void see_coding(findings *found, const char *at, const char *end) {
         found->ends_in_chunked = rondo__http_word_is(member.data, member.len, "chunked");
 }
 
+/* What else is expected, and not known here, is nobody's duty to refuse (RFC 9110 section 10.1.1). */
+static void see_expect(rondo_http_request *request, const char *at, const char *end) {
+    rondo_slice member;
+    while (next_member(&at, end, &member))
+        if (rondo__http_word_is(member.data, member.len, "100-continue"))
+            request->flags |= RONDO__REQUEST_EXPECTS;
+}
+
 /* The value of a line, without blanks around, if its name is `name`, a literal that ends in ':'. */
 #define VALUE_OF(line, end, name, ret_value) \
     value_of((line), (end), (name), sizeof(name) - 1, ret_value)
@@ -240,9 +248,8 @@ static bool see_field(rondo_http_request *request, findings *found, const char *
         break;
     case 'e':
     case 'E':
-        if (VALUE_OF(line, end, "expect:", &value) &&
-            rondo__http_word_is(value.data, value.len, "100-continue"))
-            request->flags |= RONDO__REQUEST_EXPECTS;
+        if (VALUE_OF(line, end, "expect:", &value))
+            see_expect(request, value.data, value.data + value.len);
         break;
     case 'u':
     case 'U':

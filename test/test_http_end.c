@@ -444,6 +444,38 @@ TEST(drain_accepts_what_waits) {
     web_close(&web);
 }
 
+/* Whenever a client comes while a server drains, it is refused at once, or has its answer: closing the
+ * listener resets nobody whom the kernel has taken already. */
+TEST(drain_resets_nobody_whenever_it_comes) {
+    bool refused = false;
+    for (int turns = 0; !refused; turns++) {
+        web_host web;
+        web_peer peer = {0};
+        web_open(&web, reply_target, NULL, NULL);
+        CHECK(turns < 100);
+        CHECK_INT(rondo_http_server_drain(web.server, 0), 0);
+        web_turns(&web, turns);
+        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)web.port)};
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        peer.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        refused = connect(peer.fd, (const struct sockaddr *)&to, sizeof to) != 0;
+        if (refused) {
+            close(peer.fd);
+            web_close(&web);
+            break;
+        }
+        CHECK_INT(fcntl(peer.fd, F_SETFL, O_NONBLOCK), 0);
+        peer.data = calloc(1, peer.room = 4096);
+        CHECK(peer.data != NULL);
+        CHECK_INT(send(peer.fd, GET("/"), strlen(GET("/")), MSG_NOSIGNAL), strlen(GET("/")));
+        peer_pump(&web, &peer);
+        CHECK_STR(peer_statuses(&peer), "200");
+        CHECK(peer.ended && !peer.reset);
+        peer_close(&peer);
+        web_close(&web);
+    }
+}
+
 /* Requests that were to be gone on with when the server closes. */
 TEST(close_with_a_rest_that_is_due) {
     web_host web;

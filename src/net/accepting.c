@@ -11,6 +11,8 @@
 #include "net/socket_listen.h"
 
 #define PAUSE_MS 100
+/* Of a turn's accepts each, for those that still wait when a server is to close: more than a queue holds. */
+#define REST_BATCHES_MOST 128
 
 int rondo__server_watch(rondo_server *server) {
     bool on = server->fd >= 0 && !server->paused && rondo__server_wanted(server) &&
@@ -98,4 +100,12 @@ void rondo__server_accept(rondo_loop *loop, rondo__io *io, int events) {
         rondo__server_watch(server); /* the next ones may wait in the kernel's queue */
     else if (!server->paused && !rondo__io_watched(io))
         pause_accepting(server, RONDO_ENOMEM); /* libev gave it up */
+}
+
+void rondo__server_accept_rest(rondo_server *server) {
+    for (int i = 0; i < REST_BATCHES_MOST && server->fd >= 0; i++) {
+        uint64_t before = server->accepted + server->dropped;
+        rondo__server_accept(server->base.loop, &server->io, RONDO__READABLE);
+        if (server->accepted + server->dropped == before) return;
+    }
 }

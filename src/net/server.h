@@ -22,6 +22,10 @@ typedef struct rondo__acceptor {
 /* Before the server listens. */
 void rondo__server_take(rondo_server *server, const rondo__acceptor *acceptor, void *owner);
 
+/* Accepts whoever waits in the kernel's queue, which resets them when the socket is closed. For a server
+ * that is about to be. */
+void rondo__server_accept_rest(rondo_server *server);
+
 /* What is done to accepted streams before they are handed out. */
 typedef struct rondo__server_security {
     /* Sets a transport with a handshake: 0 or an error. The handshake bounds its own time. */

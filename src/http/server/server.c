@@ -230,10 +230,11 @@ static void on_drain_turn(rondo_loop *loop, rondo__task *task) {
     }
     if (!server->listener) {
         close_if_drained(server);
-    } else {
-        rondo_close(server->listener);
-        rondo__defer(loop, task); /* it is gone in the next turn */
+        return;
     }
+    rondo__server_accept_rest(server->listener); /* they came since the poll phase */
+    rondo_close(server->listener);
+    rondo__defer(loop, task); /* it is gone in the next turn */
 }
 
 /* Whoever wants to hear of answers hears of those that break off here too: so the server closes after

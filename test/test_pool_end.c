@@ -269,14 +269,19 @@ TEST(freed_with_jobs_in_every_state) {
 }
 
 static atomic_bool job_ended;
+/* So that others most likely wait meanwhile; a thousand sched_yield() take forever on a busy machine. */
+static void take_a_while(void) {
+    struct timespec while_ns = {0, 10000000};
+    nanosleep(&while_ns, NULL);
+}
 static int64_t stand_deaf(rondo_job *job, void *arg) {
     stand_at(job, arg);
-    for (int i = 0; i < 1000; i++) sched_yield();
+    take_a_while();
     atomic_store(&job_ended, true);
     return 0;
 }
 static void *open_soon(void *arg) {
-    for (int i = 0; i < 1000; i++) sched_yield();
+    take_a_while();
     gate_open(arg, 1);
     return NULL;
 }

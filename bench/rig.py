@@ -4,8 +4,9 @@ The first processor is the server's, the last one the load's. The models of a ro
 first in each, so that what disturbs the machine disturbs them all. **A round in which others took more than DISTURBED of the
 processors, during one of its runs or during all, is dropped and played again** (less than three ticks of the kernel's clock say nothing
 and are let pass); half as many again are played at most, and where that is not
-enough the least disturbed ones make up for it and the row says so. Who the others are: what /proc/stat says
-was busy, less what this process, its children and the servers have taken.
+enough the least disturbed ones make up for it and the row says so. Who the others are: what was busy by /proc/stat, less what this
+process, its children and the servers have taken. Busy is the lesser of two figures: what the ticks of the clock found (right on
+average, but they are samples) and what was not idle (exact, but waking up and falling asleep are in it).
 """
 
 import argparse
@@ -21,7 +22,7 @@ import time
 
 from report import BENCH, CORES, Failure, Machine, inner, number, ratio, show_ratio, write_json, write_tables
 
-DISTURBED = 0.05
+DISTURBED = 0.1
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -176,19 +177,22 @@ class Watch:
 
     def __init__(self, servers):
         self.servers = servers
-        self.begun, self.busy, self.own = self.now()
+        self.begun, self.busy, self.idle, self.own = self.now()
 
     def now(self):
         with open("/proc/stat") as stat:
             fields = [int(x) for x in stat.readline().split()[1:9]]
         own = time.process_time() + sum(server.cpu_ns() for server in self.servers) / 1e9
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return time.monotonic(), (sum(fields) - fields[3] - fields[4]) * TICK_S, own + used.ru_utime + used.ru_stime
+        idle = fields[3] + fields[4]
+        return time.monotonic(), (sum(fields) - idle) * TICK_S, idle * TICK_S, own + used.ru_utime + used.ru_stime
 
     def others(self):
         """(their seconds, those that there were)"""
-        now, busy, own = self.now()
-        return max(0.0, busy - self.busy - (own - self.own)), (now - self.begun) * os.cpu_count()
+        now, busy, idle, own = self.now()
+        capacity = (now - self.begun) * os.cpu_count()
+        busy = min(busy - self.busy, capacity - (idle - self.idle))
+        return max(0.0, busy - (own - self.own)), capacity
 
 
 def share(others):

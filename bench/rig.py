@@ -249,7 +249,7 @@ def play(runs, rounds, progress, text, servers=()):
 class Bench:
     """Options, the machine, results; what is printed about a row of one figure for each model."""
 
-    def __init__(self, name, doc, rows, names, rounds=7, seconds=0.6, quick=(3, 0.2)):
+    def __init__(self, name, doc, rows, names, rounds=7, seconds=0.5, quick=(3, 0.2)):
         parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("rows", nargs="*", metavar="ROW", help="; ".join(rows))
         parser.add_argument("--quick", action="store_true", help="for a look, not for a claim")

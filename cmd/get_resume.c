@@ -32,11 +32,12 @@ void get_remember(int fd, const char *etag) {
         fremovexattr(fd, ATTRIBUTE);
 }
 
-/* Digits at *at, which goes behind them; -1: none, or too many. */
+/* Digits at *at, which goes behind them; -1: none, or more than any number of octets has. */
 static int64_t read_number(const char **at, const char *end) {
     const char *start = *at;
     int64_t number = 0;
-    while (*at < end && **at >= '0' && **at <= '9') number = number * 10 + (*(*at)++ - '0');
+    for (; *at < end && **at >= '0' && **at <= '9'; (*at)++)
+        if (*at - start < 18) number = number * 10 + (**at - '0');
     return *at > start && *at - start <= 18 ? number : -1;
 }
 

@@ -432,14 +432,14 @@ TEST(refusals_are_told) {
     static const struct {
         const char *request, *trace;
     } cases[] = {
-        {"BAD\r\n\r\n", "=400/0"},
-        {"FOO / HTTP/1.1\r\nHost: a\r\n\r\n", "FOO=501/0"},
-        {"GET /x HTTP/1.1\r\n\r\n", "GET/x=400/0"},
-        {"GET /x HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", "GET/x=400/0"},
-        {POST("Content-Length: 99999999\r\n"), "POST/=413/0"},
+        {"BAD\r\n\r\n", "=400/16"},
+        {"FOO / HTTP/1.1\r\nHost: a\r\n\r\n", "FOO=501/20"},
+        {"GET /x HTTP/1.1\r\n\r\n", "GET/x=400/16"},
+        {"GET /x HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", "GET/x=400/16"},
+        {POST("Content-Length: 99999999\r\n"), "POST/=413/22"},
         {CHUNKED "zzz\r\n", "replied POST/=200/1 close"}, /* answered before it was wrong */
         {"POST /keep HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
-         "aborted:400 POST/keep=400/0 close"},
+         "aborted:400 POST/keep=400/16 close"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         web_host web;

@@ -346,7 +346,7 @@ TEST(a_log_that_cannot_be_opened_counts_and_tries_again) {
     CHECK_INT(rondo_http_log_open(l.web.loop, l.path, RONDO_HTTP_LOG_JSON, &l.log), 0);
     CHECK_INT(rondo_http_log_on_error(l.log, on_log_error, &l), 0);
     CHECK_INT(rondo_http_server_on_response(l.web.server, rondo_http_log_response, l.log), 0);
-    get(&l, GET("/lost"));
+    get(&l, GET("/lost")); /* before it is known, or after */
     UNTIL(&l, l.errors == 1);
     get(&l, GET("/lost"));
     CHECK_INT(figures_of(&l).lost, 2);

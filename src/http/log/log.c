@@ -160,6 +160,7 @@ static void on_open(rondo_stream *stream, void *arg) {
         if (old) let_finish(log, old);
         log->unsure = 0;
     }
+    log->opened = true;
     tell_gap(log);
 }
 
@@ -171,7 +172,9 @@ static void on_error(rondo_stream *stream, int error, void *arg) {
     } else {
         log->stream = NULL;
         forget_batch(log);
-        log->torn |= log->unsure > 0; /* a part of a line may be there: the next one ends it */
+        /* A part of a line may be there: the next one ends it. */
+        log->torn |= log->opened && log->unsure > 0;
+        log->opened = false;
         lose(log, log->unsure);
         log->lines -= log->unsure < log->lines ? log->unsure : log->lines;
         log->unsure = 0;

@@ -56,6 +56,7 @@ struct rondo_http_log {
     char *batch;     /* lines of this turn, which go to the stream together; or NULL */
     size_t batch_len, batch_lines;
     rondo__task batch_task;
+    bool opened; /* `stream` is one that has been */
     bool torn;   /* the file may end in a part of a line */
     bool failed; /* `error` was told, and it has not worked since */
     rondo__alarm retry;

@@ -15,11 +15,11 @@ def make_files(directory):
             file.write(os.urandom(size))
 
 
-FIELDS = {"group": 2, "session": 3}  # of /proc/PID/stat, behind the name
+FIELDS = {"parent": 1, "group": 2, "session": 3}  # of /proc/PID/stat, behind the name
 
 
-def processes(kind, leader):
-    """The processes of a group or a session that live, not zombies that somebody has to reap still."""
+def processes(kind, leader, zombies=False):
+    """The processes of a parent, a group or a session that live; zombies, which somebody has to reap still, if asked for."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -27,7 +27,7 @@ def processes(kind, leader):
                 fields = file.read().rpartition(") ")[2].split()
         except OSError:
             continue
-        if int(fields[FIELDS[kind]]) == leader and fields[0] not in "ZX":
+        if int(fields[FIELDS[kind]]) == leader and (zombies or fields[0] not in "ZX"):
             found.append(int(pid))
     return found
 

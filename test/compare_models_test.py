@@ -453,9 +453,8 @@ def test_children_are_replaced_or_reaped():
         while len(server.left()) > 1:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True,
-                                  check=False).stdout.split()
-        assert not children, children  # no zombies
+        children = processes("parent", server.process.pid, zombies=True)
+        assert not children, children
 
 
 def test_fixed_numbers():

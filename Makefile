@@ -290,9 +290,9 @@ test-valgrind: deps-dev ## The C tests under valgrind
 	@$(MAKE) VARIANT=valgrind test
 
 .PHONY: fuzz fuzzes
-fuzz: deps-dev ## Feed random octets to what reads a network's (fuzz/); T=word, SECONDS=20 for each
+fuzz: deps-dev ## Feed random octets to what reads a network's (fuzz/); T=word, SECONDS=20 or RUNS=n for each
 	@$(MAKE) VARIANT=fuzz fuzzes
-	@BUILD='$(abspath build/fuzz)' fuzz/run $(if $(T),-k '$(T)') $(if $(JOBS),-j $(JOBS)) -s $(or $(SECONDS),20) $(if $(LONG),--long) \
+	@BUILD='$(abspath build/fuzz)' fuzz/run $(if $(T),-k '$(T)') $(if $(JOBS),-j $(JOBS)) $(if $(RUNS),-n $(RUNS),-s $(or $(SECONDS),20)) $(if $(LONG),--long) \
 	  $(patsubst fuzz/%.c,build/fuzz/fuzz/%,$(FUZZ_SRCS))
 fuzzes: $(FUZZES)
 

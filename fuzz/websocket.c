@@ -2,13 +2,16 @@
  *
  * A WebSocket of a server: the input is what the client sends behind the handshake, but for its first
  * octet, which says how the server listens and whether it compresses. Sent whole and in pieces it must
- * bring the same messages, the same end and the same answers; each socket ends and closes once.
+ * bring the same messages, the same end and the same answers; each socket ends and closes once. Where
+ * the server closes at once, the answers that had not left yet are gone: one side has the beginning of
+ * the other's.
  */
 #include "web.h"
 
 static web site;
 static char how;
 static size_t opened, ended, closed;
+static bool at_once; /* the server has closed without an end */
 
 /* What the server heard, as text. */
 static char heard[1 << 18];
@@ -30,7 +33,10 @@ static void on_message(rondo_websocket *socket, rondo_websocket_type type, rondo
     /* Short, so that how fast the client reads plays no part. */
     rondo_websocket_send(socket, RONDO_WEBSOCKET_BINARY, rondo_slice_of("got it", 6));
     if (how & 4 && data.len == 3) rondo_websocket_end(socket, 1000, "three");
-    if (how & 8 && data.len == 4) rondo_close(socket);
+    if (how & 8 && data.len == 4) {
+        at_once = true;
+        rondo_close(socket);
+    }
 }
 
 /* How a message is cut says nothing: what is compared is the sum. */
@@ -83,6 +89,7 @@ static void converse(const uint8_t *data, size_t size, bool whole, answers *got)
     int fd = web_connect(&site);
     got->len = 0;
     got->ended = false;
+    at_once = false;
     heard_len = 0;
     heard[0] = '\0';
     piece_sum.state = 0;
@@ -110,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         MUST(!"the same messages");
     }
     MUST(whole.ended == pieces.ended);
-    MUST(whole.len == pieces.len && memcmp(whole.text, pieces.text, whole.len) == 0);
+    MUST(at_once || whole.len == pieces.len);
+    MUST(memcmp(whole.text, pieces.text, whole.len < pieces.len ? whole.len : pieces.len) == 0);
     return 0;
 }

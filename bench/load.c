@@ -12,7 +12,6 @@
 #include "load.h"
 
 static void run(load_connection *connections, unsigned count, unsigned depth, uint64_t requests) {
-    static char sink[1 << 18];
     struct epoll_event events[256];
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     uint64_t asked = 0, answered = 0;
@@ -30,10 +29,7 @@ static void run(load_connection *connections, unsigned count, unsigned depth, ui
         if (n == 0) errno = ETIMEDOUT, load_die("no answer for 10 s");
         for (int i = 0; i < n; i++) {
             load_connection *c = events[i].data.ptr;
-            ssize_t got = recv(c->fd, sink, sizeof sink, 0);
-            if (got <= 0 || (size_t)got > c->awaited) load_die("the server cut the connection off");
-            c->awaited -= (size_t)got;
-            if (c->awaited > 0) continue;
+            if (!load_take(c)) continue;
             answered += depth;
             if (asked >= requests) continue;
             load_send(c->fd, depth);

@@ -104,6 +104,15 @@ static inline size_t load_first_answer(int fd) {
     return whole;
 }
 
+/* What has come on a ready connection: whether that is all that it waited for. */
+static inline bool load_take(load_connection *c) {
+    static char sink[1 << 18];
+    ssize_t got = recv(c->fd, sink, sizeof sink, 0);
+    if (got <= 0 || (size_t)got > c->awaited) load_die("the server cut the connection off");
+    c->awaited -= (size_t)got;
+    return c->awaited == 0;
+}
+
 /* `count` connections, each used once, for `depth` requests of `path` at a time. */
 static inline load_connection *load_connect(int port, unsigned count, unsigned depth,
                                             const char *path) {

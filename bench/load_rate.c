@@ -35,7 +35,6 @@ static uint64_t send_due(uint64_t sent, uint64_t count, double begun, double rat
 }
 
 static void run(unsigned epoll, double rate, uint64_t count) {
-    static char sink[1 << 16];
     struct epoll_event events[256];
     uint64_t sent = 0, answered = 0;
     double begun = load_now_s(), cpu = load_cpu_s(), now = begun;
@@ -51,10 +50,7 @@ static void run(unsigned epoll, double rate, uint64_t count) {
         if (n == 0 && wait >= 10) errno = ETIMEDOUT, load_die("no answer for 10 s");
         for (int i = 0; i < n; i++) {
             load_connection *c = events[i].data.ptr;
-            ssize_t got = recv(c->fd, sink, sizeof sink, 0);
-            if (got <= 0 || (size_t)got > c->awaited) load_die("the server cut the connection off");
-            c->awaited -= (size_t)got;
-            if (c->awaited > 0) continue;
+            if (!load_take(c)) continue;
             latencies[c->asked] = load_now_s() - (begun + (double)c->asked / rate);
             idle_ones[idle_count++] = c;
             answered++;

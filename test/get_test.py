@@ -363,7 +363,8 @@ def test_a_slow_reader_slows_the_server_down():
         process.communicate(timeout=LIMIT_S)
 
 
-def test_progress_is_for_terminals():
+def shown_on_terminal(columns=None):
+    """(what it prints there about a body whose second half comes once it has said that half is there, its status)"""
     half = threading.Event()
 
     def script(connection, number):
@@ -372,51 +373,36 @@ def test_progress_is_for_terminals():
         connection.sendall(b"x" * 1000)
     with tempfile.TemporaryDirectory() as folder, Server(script) as server:
         main, other = pty.openpty()
+        if columns:
+            fcntl.ioctl(main, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         process = subprocess.Popen([RONDO, "get", "-o", os.path.join(folder, "f"), server.url], stderr=other)
         os.close(other)
         shown = b""
-        while b"50% [" not in shown:
+        while b"50%" not in shown:
             shown += os.read(main, 1000)
         half.set()
-        process.wait(timeout=LIMIT_S)
         try:
             while more := os.read(main, 1000):
                 shown += more
         except OSError:
             pass
         os.close(main)
-        same(process.returncode, 0)
-        assert b"100% [" in shown, shown
+        return shown, process.wait(timeout=LIMIT_S)
+
+
+def test_progress_is_for_terminals():
+    shown, status = shown_on_terminal()
+    same(status, 0)
+    assert b"50% [" in shown and b"100% [" in shown, shown
 
 
 def test_a_bar_fits_its_terminal():
-    half = threading.Event()
-
-    def script(connection, number):
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 1000)
-        assert half.wait(LIMIT_S)
-        connection.sendall(b"x" * 1000)
     for columns in (10, 30, 60, 200):
-        half.clear()
-        with tempfile.TemporaryDirectory() as folder, Server(script) as server:
-            main, other = pty.openpty()
-            fcntl.ioctl(main, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-            process = subprocess.Popen([RONDO, "get", "-o", os.path.join(folder, "f"), server.url], stderr=other)
-            os.close(other)
-            shown = b""
-            while b"50%" not in shown:
-                shown += os.read(main, 1000)
-            half.set()
-            try:
-                while more := os.read(main, 1000):
-                    shown += more
-            except OSError:
-                pass
-            os.close(main)
-            same(process.wait(timeout=LIMIT_S), 0)
-            widest = max(len(line.removesuffix(b"\x1b[K")) for line in shown.strip().split(b"\r"))
-            assert widest < columns, (columns, shown)
-            same(b"[" in shown.replace(b"\x1b[K", b""), columns == 200)
+        shown, status = shown_on_terminal(columns)
+        same(status, 0)
+        widest = max(len(line.removesuffix(b"\x1b[K")) for line in shown.strip().split(b"\r"))
+        assert widest < columns, (columns, shown)
+        same(b"[" in shown.replace(b"\x1b[K", b""), columns == 200)
 
 
 def test_a_redirect_that_is_not_followed_is_no_success():

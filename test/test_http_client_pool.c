@@ -9,6 +9,15 @@
 
 #define EMPTY OK("Content-Length: 0\r\n")
 
+/* A world whose client keeps one connection, which has brought one answer. */
+static void open_with_idle(world *w, heard *h, line *l) {
+    world_open(w);
+    ask(w, h, "GET", "/");
+    line_ask(w, l);
+    line_say(w, l, EMPTY);
+    CHECK_INT(figures(w).idle, 1);
+}
+
 static void limit(world *w, size_t in_all, size_t per_origin) {
     rondo_http_client_set_limits(
         w->client,
@@ -235,11 +244,7 @@ TEST(a_stale_connection_costs_an_idempotent_call_nothing) {
         world w;
         heard h;
         static line l, again;
-        world_open(&w);
-        ask(&w, &h, "GET", "/");
-        line_ask(&w, &l);
-        line_say(&w, &l, EMPTY);
-        CHECK_INT(figures(&w).idle, 1);
+        open_with_idle(&w, &h, &l);
         new_call(&w, &h, cases[i].method, at(&w, "/second"));
         if (cases[i].body) {
             CHECK_INT(rondo_http_call_send(h.call, rondo_slice_text(cases[i].body)), 0);
@@ -275,11 +280,7 @@ TEST(what_can_not_be_made_again_gets_no_closed_connection) {
         heard h;
         static line l, next;
         bool reset = how & 1, streamed = how & 2, octets = how & 4;
-        world_open(&w);
-        ask(&w, &h, "GET", "/");
-        line_ask(&w, &l);
-        line_say(&w, &l, EMPTY);
-        CHECK_INT(figures(&w).idle, 1);
+        open_with_idle(&w, &h, &l);
         if (octets) line_send(&w, &l, "HTTP/1.1 408 Too late\r\n\r\n", 25);
         if (reset)
             line_reset(&l);
@@ -315,11 +316,7 @@ TEST(what_was_said_unasked_is_not_the_answer_to_the_next_call) {
         world w;
         heard h;
         static line l, next;
-        world_open(&w);
-        ask(&w, &h, "GET", "/");
-        line_ask(&w, &l);
-        line_say(&w, &l, EMPTY);
-        CHECK_INT(figures(&w).idle, 1);
+        open_with_idle(&w, &h, &l);
         if (i < 4)
             line_send(&w, &l, "HTTP/1.1 408 Late\r\nContent-Length: 4\r\n\r\nevil", 45);
         else

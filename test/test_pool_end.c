@@ -270,10 +270,7 @@ TEST(freed_with_jobs_in_every_state) {
 
 static atomic_bool job_ended;
 /* So that others most likely wait meanwhile; a thousand sched_yield() take forever on a busy machine. */
-static void take_a_while(void) {
-    struct timespec while_ns = {0, 10000000};
-    nanosleep(&while_ns, NULL);
-}
+static void take_a_while(void) { harness_sleep_ms(10); }
 static int64_t stand_deaf(rondo_job *job, void *arg) {
     stand_at(job, arg);
     take_a_while();

@@ -23,9 +23,6 @@ _Static_assert(sizeof(rondo__ev_io) == sizeof(ev_io), "rondo__ev_io has the size
 _Static_assert(_Alignof(rondo__ev_io) >= _Alignof(ev_io), "and its alignment");
 _Static_assert(RONDO__READABLE == EV_READ && RONDO__WRITABLE == EV_WRITE, "same bits as libev's");
 
-/* Looks between two looks at the clock. */
-#define SPIN_LOOKS 32
-
 typedef struct rondo__ev {
     ev_timer sleep;      /* the next deadline */
     uint64_t sleep_ns;   /* what it is set to; UINT64_MAX: stopped */
@@ -216,18 +213,10 @@ static void spin(rondo_loop *loop, uint64_t before_ns, uint64_t timeout_ns) {
     if (loop->held == 0 || loop->virtual_clock || !rondo__spin_may(&loop->spins)) return;
     bool all = loop->spin_ns <= timeout_ns;
     uint64_t until_ns = before_ns + (all ? loop->spin_ns : timeout_ns);
-    do {
-        for (int i = 0; i < SPIN_LOOKS; i++) {
-            if (atomic_load_explicit(&loop->woken, memory_order_relaxed)) {
-                rondo__spin_ended(&loop->spins, false);
-                return;
-            }
-            RONDO__PAUSE();
-        }
-    } while (rondo__clock_ns() < until_ns);
-    if (!all) return;
-    loop->spin_ns = 0;
-    rondo__spin_ended(&loop->spins, true);
+    bool woken = rondo__spin(&loop->woken, until_ns);
+    if (!woken && !all) return;
+    if (!woken) loop->spin_ns = 0;
+    rondo__spin_ended(&loop->spins, !woken);
 }
 
 void rondo__poll_wait(rondo_loop *loop, uint64_t timeout_ns) {

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "loop/alarm.h"
+#include "loop/clock.h"
 #include "loop/door.h"
 #include "loop/handle.h"
 #include "loop/inbox.h"
@@ -128,7 +129,6 @@ static inline void rondo__settle(rondo_loop *loop) { /* some ten times a turn, m
 }
 
 /* clock.c */
-uint64_t rondo__clock_ns(void);
 void rondo__loop_refresh_now(rondo_loop *loop);
 /* rondo_loop_now_ns() for callers that have been checked. */
 static inline uint64_t rondo__now_ns(rondo_loop *loop) {

@@ -12,6 +12,16 @@
 
 #include "loop/loop.h"
 
+/* Looks between two looks at the clock. */
+#define SPIN_LOOKS 32
+
+/* Leaves what the core has to others for a moment. */
+#if defined(__x86_64__) || defined(__i386__)
+#define PAUSE() __builtin_ia32_pause()
+#else
+#define PAUSE() atomic_signal_fence(memory_order_seq_cst)
+#endif
+
 void rondo__wake(rondo_loop *loop) {
     if (atomic_exchange(&loop->woken, true)) return;
     if (!atomic_load(&loop->asleep)) return;
@@ -29,6 +39,16 @@ void rondo__source_add(rondo_loop *loop, rondo__source *source,
 }
 
 void rondo__source_remove(rondo__source *source) { rondo__list_remove(&source->link); }
+
+bool rondo__spin(const atomic_bool *sign, uint64_t until_ns) {
+    do {
+        for (int i = 0; i < SPIN_LOOKS; i++) {
+            if (atomic_load_explicit(sign, memory_order_acquire)) return true;
+            PAUSE();
+        }
+    } while (rondo__clock_ns() < until_ns);
+    return false;
+}
 
 void rondo__loop_set_spin(rondo_loop *loop, uint32_t ns) { loop->spin_ns = ns; }
 

@@ -59,12 +59,8 @@ static inline void rondo__spin_ended(rondo__spin_record *record, bool in_vain) {
     record->pass = (uint16_t)(1u << record->vain);
 }
 
-/* For loops that look again and again: leaves what the core has to others for a moment. */
-#if defined(__x86_64__) || defined(__i386__)
-#define RONDO__PAUSE() __builtin_ia32_pause()
-#else
-#define RONDO__PAUSE() atomic_signal_fence(memory_order_seq_cst)
-#endif
+/* Looks for the sign again and again, until then at the latest: whether it has come. Any thread. */
+bool rondo__spin(const atomic_bool *sign, uint64_t until_ns);
 
 /* Reasons to live that aren't handles: jobs in the pool. Loop thread only. */
 void rondo__loop_hold(rondo_loop *loop);

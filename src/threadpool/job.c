@@ -38,7 +38,7 @@ static void unqueue(rondo_lane *lane, rondo_job *job) {
 static bool enqueue(rondo_lane *lane, rondo_job *job, rondo__worker **ret_wake) {
     job->result = RONDO_ECANCELED;
     job->state = RONDO__JOB_QUEUED;
-    job->since_ns = lane->measured ? rondo__monotonic_ns() : 0;
+    job->since_ns = lane->measured ? rondo__clock_ns() : 0;
     rondo__list_push_back(&lane->queue[job->priority], &job->link);
     lane->queued++;
     *ret_wake = rondo__worker_wake(lane);

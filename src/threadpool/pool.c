@@ -23,7 +23,7 @@ bool rondo__pool_is_elsewhere(const rondo__pool *pool) {
 
 bool rondo__pool_push_done(rondo__pool *pool, rondo_job *job) {
     rondo_job *newest = atomic_load(&pool->done);
-    if (!newest) atomic_store_explicit(&pool->done_ns, rondo__monotonic_ns(), memory_order_relaxed);
+    if (!newest) atomic_store_explicit(&pool->done_ns, rondo__clock_ns(), memory_order_relaxed);
     do {
         job->older = newest;
     } while (!atomic_compare_exchange_weak(&pool->done, &newest, job));

@@ -20,6 +20,7 @@
 #include <pthread.h>
 
 #include "loop/alarm.h"
+#include "loop/clock.h"
 #include "loop/handle.h"
 #include "loop/wake.h"
 #include "threadpool/job.h"

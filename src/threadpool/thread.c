@@ -80,12 +80,6 @@ bool rondo__cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_
     return error == 0;
 }
 
-uint64_t rondo__monotonic_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 uint64_t rondo__deadline_after(uint64_t now_ns, uint64_t delay_ms) {
     return delay_ms < (UINT64_MAX - now_ns) / 1000000 ? now_ns + delay_ms * 1000000 : UINT64_MAX;
 }

@@ -23,10 +23,8 @@ unsigned rondo__thread_cores(void);
 
 /* A condition variable that waits by the monotonic clock. False when out of memory. */
 bool rondo__cond_init(pthread_cond_t *cond);
-/* UINT64_MAX waits for ever. Returns false when the time is over. */
+/* The deadline is one of rondo__clock_ns(); UINT64_MAX waits for ever. Returns false when the time is over. */
 bool rondo__cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns);
-/* The time by the clock of rondo__cond_wait_until(). */
-uint64_t rondo__monotonic_ns(void);
 /* The time delay_ms after now_ns; cut to UINT64_MAX. */
 uint64_t rondo__deadline_after(uint64_t now_ns, uint64_t delay_ms);
 

@@ -27,8 +27,6 @@
 /* One alone would have to wake the second one, which takes longer than a small job; from three on they
  * get into each other's way. */
 #define WAKING_MAX 2
-/* Looks between two looks at the clock. */
-#define SPIN_LOOKS 32
 
 static rondo__worker *take_idle(rondo_lane *lane) {
     rondo__list *link = rondo__list_pop_front(&lane->idle);
@@ -36,7 +34,7 @@ static rondo__worker *take_idle(rondo_lane *lane) {
     lane->idle_count--;
     lane->waking++;
     worker->woken = true;
-    worker->woken_ns = lane->spinning ? 0 : rondo__monotonic_ns();
+    worker->woken_ns = lane->spinning ? 0 : rondo__clock_ns();
     atomic_fetch_add(&worker->signals, 1);
     return worker;
 }
@@ -65,15 +63,9 @@ static void wait_for_signals(rondo__worker *worker) {
 
 /* Looks for a while whether somebody says that there is work; lets go of the lock meanwhile. */
 static void spin(rondo_lane *lane, rondo__worker *worker, uint64_t until_ns) {
-    bool poked = false;
     lane->spinning = true;
     pthread_mutex_unlock(&lane->lock);
-    do {
-        for (int i = 0; i < SPIN_LOOKS && !poked; i++) {
-            RONDO__PAUSE();
-            poked = atomic_load_explicit(&worker->poked, memory_order_acquire);
-        }
-    } while (!poked && rondo__monotonic_ns() < until_ns);
+    rondo__spin(&worker->poked, until_ns);
     pthread_mutex_lock(&lane->lock);
     lane->spinning = false;
     rondo__spin_ended(&lane->spins, !worker->woken);
@@ -89,7 +81,7 @@ static void fall_idle(rondo_lane *lane, rondo__worker *worker) {
 
 /* Returns false when the thread has been idle for so long that it should end. */
 static bool wait_for_work(rondo_lane *lane, rondo__worker *worker) {
-    uint64_t since_ns = rondo__monotonic_ns(), spin_ns = atomic_load(&lane->spin_ns);
+    uint64_t since_ns = rondo__clock_ns(), spin_ns = atomic_load(&lane->spin_ns);
     uint64_t deadline_ns = rondo__deadline_after(since_ns, lane->idle_ms);
     bool in_time = true;
     fall_idle(lane, worker);
@@ -120,7 +112,7 @@ static void begin(rondo_lane *lane, rondo__worker *worker, rondo_job *job) {
     job->state = RONDO__JOB_RUNNING;
     worker->job = job;
     worker->pool = job->pool;
-    worker->since_ns = job->since_ns ? rondo__monotonic_ns() : 0;
+    worker->since_ns = job->since_ns ? rondo__clock_ns() : 0;
     if (worker->since_ns) count(lane->waited_us, job->since_ns, worker->since_ns);
     rondo__list_push_back(&lane->busy, &worker->link);
     lane->running++;
@@ -169,7 +161,7 @@ static void finish_job(rondo_lane *lane, rondo__worker *worker, int64_t result) 
     RONDO_ASSERT(job->state == RONDO__JOB_RUNNING && lane->running > 0);
     lane->running--;
     lane->done++;
-    if (worker->since_ns) count(lane->ran_us, worker->since_ns, rondo__monotonic_ns());
+    if (worker->since_ns) count(lane->ran_us, worker->since_ns, rondo__clock_ns());
     int asked = atomic_load(&job->cancel);
     job->result = asked != 0 && !job->keeps_result ? asked : result;
     push_done(lane, worker, job);

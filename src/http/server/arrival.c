@@ -47,8 +47,8 @@ void rondo__census_join(rondo_http_server *server, rondo_http_server *other) {
     rondo__census_leave(server);
     server->census = other->census;
     rondo__list_push_back(&server->census->servers, &server->counted);
-    server->census->counting =
-        false; /* those that came with it are found by the next one to arrive */
+    /* Those that came with it are found by the next one to arrive. */
+    server->census->counting = false;
 }
 
 /* Of all the servers; `away`: with those that are being turned away. */

@@ -92,8 +92,8 @@ struct rondo_websocket {
     char *protocol;               /* NULL: none */
     char *
         owed; /* the payload of a ping to be answered when there is room, with its length before it */
-    uint64_t
-        asked_out; /* octets that had left when a ping asked, or the closing was last looked at */
+    /* Octets that had left when a ping asked, or the closing was last looked at. */
+    uint64_t asked_out;
     uint64_t control_since_ns; /* the second that control_count is of */
     uint32_t control_count;
     uint32_t flags;

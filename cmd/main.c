@@ -16,6 +16,7 @@ typedef struct command {
     const char *summary;
     const char *help;
     int (*run)(int argc, char **argv);
+    bool daemon; /* started with its standard descriptors closed it works all the same */
 } command;
 
 static int help_main(int argc, char **argv);
@@ -25,10 +26,10 @@ static const char help_help[] = "usage: rondo help [COMMAND]\n"
                                 "Shows what a command does and its options.\n";
 
 static const command commands[] = {
-    {"serve", "serve a directory over HTTP", serve_help, serve_main},
-    {"get", "get what a URL names", get_help, get_main},
-    {"compare", "compare models of concurrency, the loop among them", compare_help, compare_main},
-    {"help", "show what a command does: rondo help serve", help_help, help_main},
+    {"serve", "serve a directory over HTTP", serve_help, serve_main, true},
+    {"get", "get what a URL names", get_help, get_main, false},
+    {"compare", "compare models of concurrency, the loop among them", compare_help, compare_main, false},
+    {"help", "show what a command does: rondo help serve", help_help, help_main, false},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
@@ -73,18 +74,22 @@ static int help_main(int argc, char **argv) {
 }
 
 /* With one of 0, 1 and 2 closed, the next socket would become the standard output, and what is
- * printed would go to a stranger. */
-static void fill_standard_fds(void) {
+ * printed would go to a stranger. What takes their places fails as a closed one does, but for a
+ * daemon: that talks to nobody. */
+static void fill_standard_fds(bool daemon) {
     for (int fd = 0; fd <= 2; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+        int fails = fd == 0 ? O_WRONLY : O_RDONLY;
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", daemon ? O_RDWR : fails) != fd)
             _exit(EXIT_RUNTIME);
     }
 }
 
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : NULL;
+    const command *found = name ? find(name) : NULL;
 
-    fill_standard_fds();
+    fill_standard_fds(found && found->daemon);
     signal(SIGPIPE, SIG_IGN); /* a reader of our output that left is an error of printf */
     if (name == NULL) {
         complain("no command; try: rondo serve (rondo --help lists all)");
@@ -99,6 +104,5 @@ int main(int argc, char **argv) {
         complain("there is no option '%s'; see: rondo --help", name);
         return EXIT_USAGE;
     }
-    const command *found = find(name);
     return found ? found->run(argc - 1, argv + 1) : unknown(name);
 }

@@ -295,6 +295,15 @@ def test_a_dash_is_the_standard_output():
     same(get("-C", "-o", "-", "http://127.0.0.1/")[0], 2)
 
 
+def test_what_is_closed_is_not_taken_for_a_sink():
+    with Server(says(ok("here"))) as server:
+        for line, words in ("get {} >&-", b"can't write"), ("get -d @- {} <&-", b"can't read"), ("--version >&-", b"can't write"):
+            done = subprocess.run(["sh", "-c", f"exec {RONDO} " + line.format(server.url)], env=PLAIN, capture_output=True,
+                                  timeout=LIMIT_S)
+            same(done.returncode, 1)
+            assert words in done.stderr and b"ad file descriptor" in done.stderr, done.stderr
+
+
 def test_a_server_does_not_command_the_terminal():
     reason = b"\x9b31m \xc2\x9b2J gr\xc3\x9f \xe2\x80\x93 \xf0\x9f\x98\x80"
     with Server(says(b"HTTP/1.1 404 " + reason + b"\r\nContent-Length: 0\r\n\r\n")) as server:

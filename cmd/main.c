@@ -28,7 +28,8 @@ static const char help_help[] = "usage: rondo help [COMMAND]\n"
 static const command commands[] = {
     {"serve", "serve a directory over HTTP", serve_help, serve_main, true},
     {"get", "get what a URL names", get_help, get_main, false},
-    {"compare", "compare models of concurrency, the loop among them", compare_help, compare_main, false},
+    {"compare", "compare models of concurrency, the loop among them", compare_help, compare_main,
+     false},
     {"help", "show what a command does: rondo help serve", help_help, help_main, false},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

@@ -5,9 +5,12 @@
 
 What a run finds is not compared with any clock: the machine may be busy.
 """
+import ctypes
 import fcntl
+import glob
 import itertools
 import json
+import mmap
 import os
 import shutil
 import signal
@@ -425,6 +428,56 @@ def test_kill_9_leaves_nothing_running():
             run.end()
         assert sorted(os.listdir(kept)) == ["rondo-compare-run-another", "rondo-compare-run-locked"], os.listdir(kept)
         os.close(locked)
+
+
+def resident(path):
+    """Whether anything of the file is in memory: mincore(2)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+    libc.mincore.argtypes = libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
+    size = os.path.getsize(path)
+    pages = ctypes.create_string_buffer((size + mmap.PAGESIZE - 1) // mmap.PAGESIZE)
+    with open(path, "rb") as file:
+        at = libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, file.fileno(), 0)
+    assert libc.mincore(at, size, pages) == 0, os.strerror(ctypes.get_errno())
+    libc.munmap(at, size)
+    return any(page & 1 for page in pages.raw)
+
+
+def is_in_memory(folder):
+    kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True).stdout
+    return kind.strip() in ("tmpfs", "ramfs")
+
+
+def test_a_cold_file_is_cold():
+    with tempfile.TemporaryDirectory(prefix="rondo-compare-test-", dir="/var/tmp") as disk:
+        if is_in_memory(disk):
+            print("# skipped: /var/tmp is in memory")
+            return
+        with Comparison("--workload", "file-cold", "--models", "epoll", "--duration", "30", environ={"TMPDIR": disk}) as run:
+            run.wait_for("epoll")
+            found = wait_until(lambda: glob.glob(os.path.join(disk, "*/files/1m")))[0]
+            for _ in range(3):
+                with open(found, "rb") as file:
+                    file.read()
+                wait_until(lambda: not resident(found))
+            run.process.terminate()
+            run.end(128 + signal.SIGTERM)
+
+
+def test_where_no_file_can_be_cold_none_is_said_to_be():
+    with tempfile.TemporaryDirectory(prefix="rondo-compare-test-", dir="/dev/shm") as memory:
+        if not is_in_memory(memory):
+            print("# skipped: /dev/shm is not in memory")
+            return
+        with Comparison(*short("--workload", "file-cold", "--models", "epoll", "--rate", "50"), environ={"TMPDIR": memory}) as run:
+            out, _ = run.end()
+            with open(os.path.join(run.folder, "compare.json"), encoding="utf-8") as file:
+                points = json.load(file)["points"]
+        assert "stay in memory" in out, out
+        assert points and all(p["done"] == 0 and "TMPDIR" in p["reason"] for p in points), points
 
 
 def test_kill_9_by_name_leaves_nothing_running():

@@ -106,6 +106,10 @@ bool run_interrupted(run *self);
 /* Removes what runs that were killed have left; then makes run.dir, and what is in it. Complains. */
 bool scratch_make(run *self);
 void scratch_remove(run *self);
+/* Drops one of run.files from the page cache. */
+void scratch_make_cold(const run *self, const char *name);
+/* Whether that does anything: a file system that is in memory keeps it. */
+bool scratch_can_be_cold(const run *self, const char *name);
 /* Writes the report into a new directory beside it, which stays, and says where: for when it can't be where it should. */
 int scratch_keep(const results *all);
 

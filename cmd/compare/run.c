@@ -193,7 +193,11 @@ static bool do_shot(run *self, const planned *shot) {
         complain("out of memory");
         return false;
     }
-    if (shot->fresh || self->stained || !self->up) reason = start(self, shot->subject);
+    const char *cold = workload_rows[shot->workload].cold;
+    if (cold && !scratch_can_be_cold(self, cold))
+        reason = "its files stay in memory: TMPDIR is on no disk";
+    else if (shot->fresh || self->stained || !self->up)
+        reason = start(self, shot->subject);
     if (reason)
         point_blame(new, reason);
     else

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,6 +116,45 @@ bool scratch_make(run *self) {
     if (directory >= 0) close(directory);
     if (!well) complain("can't make files in %s: %s", self->dir, strerror(errno));
     return well;
+}
+
+/* Pages of the file that are in memory; -1: nobody can tell. */
+static long resident_pages(int fd) {
+    struct stat about;
+    unsigned char *pages = NULL;
+    void *at = MAP_FAILED;
+    long count = -1, size = sysconf(_SC_PAGESIZE);
+    if (fstat(fd, &about) == 0)
+        at = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED) return -1;
+    size_t most = ((size_t)about.st_size + (size_t)size - 1) / (size_t)size;
+    if ((pages = malloc(most)) && mincore(at, (size_t)about.st_size, pages) == 0) {
+        count = 0;
+        for (size_t i = 0; i < most; i++) count += pages[i] & 1;
+    }
+    free(pages);
+    munmap(at, (size_t)about.st_size);
+    return count;
+}
+
+static int drop(const run *self, const char *name) {
+    char path[sizeof self->files + 16];
+    snprintf(path, sizeof path, "%s/%s", self->files, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    return fd;
+}
+
+void scratch_make_cold(const run *self, const char *name) {
+    int fd = drop(self, name);
+    if (fd >= 0) close(fd);
+}
+
+bool scratch_can_be_cold(const run *self, const char *name) {
+    int fd = drop(self, name);
+    long left = fd >= 0 ? resident_pages(fd) : -1;
+    if (fd >= 0) close(fd);
+    return left <= 0;
 }
 
 void scratch_remove(run *self) {

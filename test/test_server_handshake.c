@@ -34,8 +34,10 @@ static int start(rondo_stream *stream, void *context) {
     CHECK_STR((const char *)context, "context");
     return start_status ? start_status : rondo__stream_set_transport(stream, &polite, NULL);
 }
+static bool met_plain_http(rondo_stream *stream) { return false; }
 static void drop_context(void *context) { note("dropped"); }
-static const rondo__server_security security = {start, drop_context};
+static const rondo__server_security security = {
+    .start = start, .met_plain_http = met_plain_http, .drop_context = drop_context};
 
 static void note_and_listen(rondo_server *server, rondo_stream *connection, void *arg) {
     note("connection");

@@ -162,7 +162,11 @@ def test_plain_http_is_refused_in_words():
     with Server("hello_https") as https, Server("tls_echo") as server:
         text = run("curl", "-sS", "-m", "5", f"http://127.0.0.1:{server.port}/", status=None)
         assert "curl:" in text, text
-        run("curl", "-sS", "-m", "5", f"http://127.0.0.1:{https.port}/", status=None)
+        url = f"http://127.0.0.1:{https.port}/"
+        for more in [], ["-H", "A: " + "a" * 30000], ["-d", "a" * 10000]:
+            text = run("curl", "-sS", "-i", "-m", "5", *more, url)
+            assert text.startswith("HTTP/1.1 400 ") and "Connection: close" in text and "https://" in text, text
+        assert run("curl", "-sS", "--cacert", path("one.pem"), f"https://localhost:{https.port}/").strip()
     assert "the peer speaks HTTP without TLS" in server.err, server.err
 
 

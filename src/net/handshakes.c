@@ -7,6 +7,12 @@
 #include "net/duplex.h"
 #include "net/proxy_header.h"
 #include "net/serving.h"
+#include "net/socket.h"
+
+#include <string.h>
+
+/* Of 4 KiB each, of a request that comes without TLS: heads are shorter. */
+#define PLAIN_READS 16
 
 typedef struct handshake {
     rondo__opening base;
@@ -31,8 +37,21 @@ static void on_opened(rondo_stream *stream, rondo__opening *opening) {
     rondo__server_hand_out(end((handshake *)opening), stream);
 }
 
+/* A browser that was sent to http:// instead of https:// shows this, instead of a reset, which would
+ * overtake it if anything of the request stayed unread. */
+static void answer_plain_http(const rondo_server *server, rondo_stream *stream) {
+    const char *answer = server->acceptor ? server->acceptor->plain_answer : NULL;
+    if (!answer || !server->security || !server->security->met_plain_http(stream)) return;
+    char unread[4096];
+    for (int i = 0; i < PLAIN_READS; i++)
+        if (rondo__socket_read(stream->fd, unread, sizeof unread) < (int64_t)sizeof unread) break;
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)answer, .iov_len = strlen(answer)};
+    rondo__socket_write(stream->fd, &iov, 1, 0); /* what the kernel does not take is lost */
+}
+
 static void on_failed(rondo_stream *stream, rondo__opening *opening) {
     rondo_server *server = end((handshake *)opening);
+    answer_plain_http(server, stream);
     rondo__server_drop_stream(server, RONDO_DROP_HANDSHAKE, stream->error, stream);
 }
 

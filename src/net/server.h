@@ -16,6 +16,8 @@ typedef struct rondo__acceptor {
     void (*connection)(rondo_server *server, rondo_stream *connection, void *owner);
     void (*error)(rondo_server *server, int error, void *owner);
     void (*listening)(rondo_server *server, void *owner); /* it does, from now on */
+    /* Sent, before the end, to a peer that speaks HTTP where a handshake should be; NULL: nothing is. */
+    const char *plain_answer;
     size_t room; /* inside each connection, see rondo__stream_new(); 0: ordinary streams */
 } rondo__acceptor;
 
@@ -30,6 +32,8 @@ void rondo__server_accept_rest(rondo_server *server);
 typedef struct rondo__server_security {
     /* Sets a transport with a handshake: 0 or an error. The handshake bounds its own time. */
     int (*start)(rondo_stream *stream, void *context);
+    /* Whether its handshake has failed because the peer speaks HTTP without one. */
+    bool (*met_plain_http)(rondo_stream *stream);
     /* The server has closed, or got another one. */
     void (*drop_context)(void *context);
 } rondo__server_security;

@@ -78,8 +78,15 @@ static void on_listening(rondo_server *listener, void *owner) {
     rondo__handle_activate(&((rondo_http_server *)owner)->base);
 }
 
+#define TO_PLAIN_HTTP "This port speaks HTTPS: the address begins with https://, not http://\n"
+
 static const rondo__acceptor acceptor = {
-    .connection = on_connection, .listening = on_listening, .room = sizeof(rondo__http_conn)};
+    .connection = on_connection,
+    .listening = on_listening,
+    .plain_answer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 70\r\n"
+                    "Connection: close\r\n\r\n" TO_PLAIN_HTTP,
+    .room = sizeof(rondo__http_conn)};
+_Static_assert(sizeof TO_PLAIN_HTTP - 1 == 70, "as its Content-Length says");
 
 static void on_drain_turn(rondo_loop *loop, rondo__task *task);
 static void on_deadline(rondo_loop *loop, rondo__alarm *alarm);

@@ -104,6 +104,7 @@ static int tell_protocol(rondo__tls *tls, unsigned long error) {
         return RONDO_ECERT;
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
+        tls->flags |= RONDO__TLS_PLAIN_HTTP;
         rondo__tls_say(tls, "the peer speaks HTTP without TLS");
         return RONDO_ETLS;
     case ERR_R_MALLOC_FAILURE: return RONDO_ENOMEM;

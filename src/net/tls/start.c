@@ -159,9 +159,15 @@ static int secure(rondo_stream *stream, void *context) {
     return 0;
 }
 
+/* Behind a header of the PROXY protocol that never ended there is none yet. */
+static bool met_plain_http(rondo_stream *stream) {
+    return rondo__tls_is(stream) && rondo__tls_of(stream)->flags & RONDO__TLS_PLAIN_HTTP;
+}
+
 static void drop_context(void *context) { rondo_tls_context_free(context); }
 
-static const rondo__server_security security = {.start = secure, .drop_context = drop_context};
+static const rondo__server_security security = {
+    .start = secure, .met_plain_http = met_plain_http, .drop_context = drop_context};
 
 int rondo_server_set_tls(rondo_server *server, rondo_tls_context *context) {
     rondo_tls_role role = RONDO_TLS_SERVER;

@@ -303,13 +303,13 @@ bench: deps-bench benches ## Run all benchmarks (under 20 minutes on a quiet mac
 	$(BENCH_RUN)all $(if $(DOCS),--docs) $(ARGS)
 bench-count: deps-bench benches ## Only what is counted: system calls, allocations, instructions... (1 minute)
 	$(BENCH_RUN)count --check $(ARGS)
-bench-loop: deps-bench benches ## Only timers and the door (1 minute)
+bench-loop: deps-bench benches ## Only timers and the door (1 minute); this and those below know ARGS=--quick, for a look
 	$(BENCH_RUN)loop $(ARGS)
 bench-pool: deps-bench benches ## Only the pool and the wake-up: beside libuv, libev and system calls (1 minute)
 	$(BENCH_RUN)pool $(ARGS)
 bench-mem: deps-bench benches ## Only memory of idle connections, and what a crowd of them costs the others (2 minutes)
 	$(BENCH_RUN)mem $(ARGS)
-bench-net: deps-bench benches ## Only the network, beside raw epoll, libev and libuv (3 minutes); this and those below know ARGS=--quick, for a look
+bench-net: deps-bench benches ## Only the network, beside raw epoll, libev and libuv (3 minutes)
 	$(BENCH_RUN)net $(ARGS)
 bench-fs: deps-bench benches ## Only files, beside libuv and plain system calls (2 minutes)
 	$(BENCH_RUN)fs $(ARGS)

@@ -30,9 +30,10 @@ def reached(figures, aims, less=True):
 class Row:
     """figures() finds one or two numbers; `shown` says how they are written; `between` what stands between where they miss."""
 
-    def __init__(self, text, aims, figures, between, shown=number, less=True, peers=None, ties=None):
+    def __init__(self, text, aims, figures, between, shown=number, less=True, peers=None, ties=None, rows=()):
         self.text, self.aims, self.figures, self.between = text, aims, figures, between
         self.shown, self.less, self.peers, self.ties = shown, less, peers, ties
+        self.rows = rows  # (part, row) that it comes from, whose marks it has
 
     def line(self):
         figures = self.figures()
@@ -44,6 +45,7 @@ class Row:
         there = reached([round(figure, 3) if figure is not None else None for figure in figures], self.aims, self.less)
         peers = self.peers() if self.peers else ""
         tie = "~" if self.ties and self.ties() else ""
+        now += "".join(f" ({mark})" for mark in sorted({dig(load(part), "rows", row, "marks") for part, row in self.rows} - {None, ""}))
         return f"| {self.text} | {sign} {aims} | {tie}{now} | {peers} | {'reached' if there else self.between} |"
 
 
@@ -78,20 +80,15 @@ def counted(row, *names):
     return sum(found[name] for name in names) if found else None
 
 
-def timers(which):
-    """The figures of Rondo's timers at ten thousand and a million."""
-    at = {"start": 0, "re-arm": 1, "stop": 2, "fire": 3}[which]
-    found = load("loop")
-    return [dig(found, "timers_ns", count, "rondo-cb", at) for count in ("10000", "1000000")]
+def timers(which, model="rondo"):
+    """The figures at ten thousand and a million."""
+    return [dig(load("loop"), "rows", f"{which}_{size}", "models", model, "figure") for size in ("10k", "1m")]
 
 
 def timer_peers(which):
-    at = {"start": 0, "re-arm": 1, "stop": 2, "fire": 3}[which]
-
     def text():
-        found = load("loop").get("timers_ns", {})
-        return ", ".join(f"{name} " + " / ".join(number(found[count][name][at]) for count in found) for name in ("libev", "libuv")
-                         if all(name in found[count] for count in found) and found)
+        found = {name: timers(which, name) for name in ("libev", "libuv")}
+        return ", ".join(f"{name} " + " / ".join(map(number, figures)) for name, figures in found.items() if None not in figures)
     return text
 
 
@@ -108,17 +105,20 @@ def pool_peers(row, *names):
 
 
 def crowd(what):
-    found = dig(load("mem"), "crowd", what)
+    found = dig(load("mem"), "rows", "crowd", "models", "among", what)
     return found[0] if isinstance(found, list) else found
 
 
 ROWS = [
     Row("HTTP server, processor time for a request, 64 connections, x raw epoll", [1.10], lambda: [http("keep_64")],
-        "two system calls are most of it, the same two; see *HTTP*", peers=http_peers("keep_64"), ties=http_tie("keep_64")),
+        "two system calls are most of it, the same two; see *HTTP*", peers=http_peers("keep_64"), ties=http_tie("keep_64"),
+        rows=[("http", "keep_64")]),
     Row("the same, 10,000 connections", [1.10], lambda: [http("keep_10000")],
-        "misses of the data cache on connections and responses; see *HTTP*", peers=http_peers("keep_10000"), ties=http_tie("keep_10000")),
+        "misses of the data cache on connections and responses; see *HTTP*", peers=http_peers("keep_10000"), ties=http_tie("keep_10000"),
+        rows=[("http", "keep_10000")]),
     Row("16 deep: requests for each second of processor time, x raw epoll", [0.60], pipelined,
-        "the parser and the response of each request, which raw epoll does not have; see *The hot path*", less=False),
+        "the parser and the response of each request, which raw epoll does not have; see *The hot path*", less=False,
+        rows=[("http", "deep_64")]),
     Row("system calls for a request, 1 / 16 deep", [2.02, 0.13],
         lambda: [counted("http", "calls", "waits"), counted("http_16", "calls", "waits")], "see *What everything costs*",
         shown=lambda x: f"{x:.2f}"),
@@ -130,22 +130,25 @@ ROWS = [
             f"{name} {number(dig(load('http'), 'rows', 'idle', 'models', name, 'figure'))}" for name in ("libuv", "nginx")
             if dig(load("http"), "rows", "idle", "models", name, "figure"))),
     Row("timer re-armed, ns, 10,000 / a million", [25, 60], lambda: timers("re-arm"),
-        "with a million, the misses of main memory on the handle; see *Timers*", peers=timer_peers("re-arm")),
-    Row("timer fired, ns, a million", [400], lambda: timers("fire")[1:], "see *Timers*", peers=timer_peers("fire")),
+        "with a million, the misses of main memory on the handle; see *Timers*", peers=timer_peers("re-arm"),
+        rows=[("loop", "re-arm_10k"), ("loop", "re-arm_1m")]),
+    Row("timer fired, ns, a million", [400], lambda: timers("fire")[1:], "see *Timers*", peers=timer_peers("fire"),
+        rows=[("loop", "fire_1m")]),
     Row("thread to loop, x eventfd", [1.1], lambda: [pool("wake", "ratio")], "see *The pool*", shown=lambda x: f"{x:.2f}",
-        peers=pool_peers("wake", "eventfd", "libuv", "libev")),
+        peers=pool_peers("wake", "eventfd", "libuv", "libev"), rows=[("pool", "wake")]),
     Row("job to a worker and back, us, 1 / 64 in flight", [4, 0.6], lambda: [pool("job_1"), pool("job_64")],
         "with one in flight two wake-ups of a sleeping thread; see *The pool*", peers=lambda: " / ".join(
-            filter(None, (pool_peers("job_1", "libuv")(), pool_peers("job_64", "libuv")())))),
+            filter(None, (pool_peers("job_1", "libuv")(), pool_peers("job_64", "libuv")()))), rows=[("pool", "job_1"), ("pool", "job_64")]),
     Row("cached 4 KiB read, one after another, x libuv's rate", [6], lambda: [
-        dig(load("pool"), "rows", "read4k_1", "models", "rondo", "ratio", 0) and 1 / pool("read4k_1", "ratio")], "see *Files*", less=False),
+        dig(load("pool"), "rows", "read4k_1", "models", "rondo", "ratio", 0) and 1 / pool("read4k_1", "ratio")], "see *Files*", less=False,
+        rows=[("pool", "read4k_1")]),
     Row("the door with no observer, ns for the outermost callback / for one inside another", [3, 3],
         lambda: [dig(load("loop"), "rows", "door", "models", model, "figure") for model in ("rondo", "nested")],
-        "the outermost settles the loop behind it (flushes, ticks); see *Timers*"),
+        "the outermost settles the loop behind it (flushes, ticks); see *Timers*", rows=[("loop", "door")]),
     Row("idle crowd and 1,000 requests/s: processor time x without it / MB resident", [1.2, 60],
-        lambda: [crowd("ratio"), (crowd("resident") or 0) / 1e6 or None], "see *Memory*"),
+        lambda: [crowd("ratio"), (crowd("resident") or 0) / 1e6 or None], "see *Memory*", rows=[("mem", "crowd")]),
     Row("processor time for a request at the most connections the machine allows, x at 100", [1.6],
-        lambda: [growth("rondo")], "see *HTTP*", peers=lambda: f"raw epoll {growth('epoll') or 0:.2f}", shown=lambda x: f"{x:.2f}"),
+        lambda: [growth("rondo")], "see *HTTP*", peers=lambda: f"raw epoll {growth('epoll') or 0:.2f}", shown=lambda x: f"{x:.2f}", rows=[("http", "keep_100"), ("http", "keep_most")]),
 ]
 
 

@@ -41,6 +41,11 @@ def show_ratio(found):
     return f"{'~' if found[1] else ''}{found[0]:.2f}"
 
 
+def titled(entry):
+    """A row's text, with what its readers should know about its rounds; the same on the terminal and in the tables."""
+    return entry["text"] + (f" ({entry['marks']})" if entry.get("marks") else "")
+
+
 def busy_share(seconds=1.0):
     """How much of the processors' time others take right now."""
     def read():

@@ -1,12 +1,6 @@
-"""What every benchmark does in the same way: its servers and clients, its rounds, its options and files.
+"""What every benchmark does in the same way: its servers and clients, its options and files. Its rounds: bench/rounds.py.
 
-The first processor is the server's, the last one the load's. The models of a row take turns in every round, another one
-first in each, so that what disturbs the machine disturbs them all. **A round in which others took more than DISTURBED of the
-processors, during one of its runs or during all, is dropped and played again** (less than three ticks of the kernel's clock say nothing
-and are let pass); half as many again are played at most, and where that is not
-enough the least disturbed ones make up for it and the row says so. Who the others are: what was busy by /proc/stat, less what this
-process, its children and the servers have taken. Busy is the lesser of two figures: what the ticks of the clock found (right on
-average, but they are samples) and what was not idle (exact, but waking up and falling asleep are in it).
+The first processor is the server's, the last one the load's.
 """
 
 import argparse
@@ -20,10 +14,9 @@ import subprocess
 import sys
 import time
 
-from report import BENCH, CORES, Failure, Machine, inner, number, ratio, show_ratio, write_json, write_tables
-
-DISTURBED = 0.1
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+import rounds
+from report import BENCH, CORES, PATIENCE, Failure, Machine, inner, number, ratio, show_ratio, titled, write_json, write_tables
+from rounds import KNOWS_WAITS, PARTS, TICK_S, Progress, threads
 
 
 # --- Servers and clients ---------------------------------------------------------------------------
@@ -47,12 +40,39 @@ def pin(core):
     return set_up
 
 
+class Client(subprocess.Popen):
+    """A load on its core. What it ran, and waited for its core, is kept for the rule on rounds when it ends."""
+
+    def __init__(self, words, core=CORES[-1], **more):
+        self.core = core
+        super().__init__([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=pin(core), text=True,
+                         **more)
+
+    def wait(self, timeout=None):
+        if self.returncode is None:
+            self.take_figures(time.monotonic() + (60 if timeout is None else timeout))
+        return super().wait(timeout)
+
+    def take_figures(self, until):
+        """As long as nobody has waited for it, /proc knows what it had; that the pipes are closed doesn't mean that it has ended."""
+        while not os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) and time.monotonic() < until:
+            time.sleep(0.0005)
+        for figures in threads(self.pid).values():
+            rounds.ended.append((self.core, figures))
+
+
 def client(words, core=CORES[-1], **more):
     """Runs a load to its end; what it printed."""
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=600, preexec_fn=pin(core), **more)
-    if done.returncode != 0:
-        raise Failure(done.stderr.strip() or f"{words[0]} ended with {done.returncode}")
-    return done.stdout
+    process = Client(words, core, **more)
+    try:
+        out, error = process.communicate(timeout=600)
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    if process.returncode != 0:
+        raise Failure(error.strip() or f"{words[0]} ended with {process.returncode}")
+    return out
 
 
 def allow_files(wanted):
@@ -65,12 +85,14 @@ def allow_files(wanted):
 
 
 def cpu_ns(pid):
-    """What all threads of a process ran so far (schedstat, the first field)."""
-    total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat") as stat:
-            total += int(stat.read().split()[0])
-    return total
+    """What all threads of a process ran so far (schedstat, the first field; where there is none, whole ticks of the clock)."""
+    if not KNOWS_WAITS:
+        with open(f"/proc/{pid}/stat") as stat:
+            return sum(int(word) for word in stat.read().rpartition(")")[2].split()[11:13]) * int(TICK_S * 1e9)
+    found = threads(pid)
+    if not found:
+        raise Failure("a server has ended")
+    return sum(figures[0] for figures in found.values())
 
 
 def resident_bytes(pid):
@@ -82,6 +104,7 @@ class Server:
     """A program on the servers' core, maybe under a tool, that listens to `port`, or says on its first line what port it has."""
 
     def __init__(self, words, port=None, prefix=(), env=None, core=CORES[0]):
+        self.core = core
         self.process = subprocess.Popen([*prefix, *words], env={**os.environ, **(env or {})}, preexec_fn=pin(core), text=True,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL if port else subprocess.PIPE,
                                         stderr=subprocess.PIPE, start_new_session=True)
@@ -119,11 +142,15 @@ class Server:
         return [int(pid) for pid in subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True,
                                                    text=True).stdout.split()]
 
+    @property
+    def pids(self):
+        return [self.process.pid, *self.children]
+
     def cpu_ns(self):
-        return sum(cpu_ns(pid) for pid in [self.process.pid, *self.children])
+        return sum(map(cpu_ns, self.pids))
 
     def resident_bytes(self):
-        return sum(resident_bytes(pid) for pid in [self.process.pid, *self.children])
+        return sum(map(resident_bytes, self.pids))
 
     def stop(self, sign=signal.SIGTERM):
         """By its own pid; what it, or the tool around it, wrote to stderr. Under strace it is the child."""
@@ -146,10 +173,17 @@ class Server:
 
 
 class Told:
-    """A program that does what it is told by a line of its input, and answers with a line; it ends when its input does."""
+    """A program that does what it is told by a line of its input, and answers with a line; it ends when its input does. It has one
+    processor, or all for its threads."""
 
-    def __init__(self, words):
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def __init__(self, words, core=None):
+        self.core = core
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        preexec_fn=None if core is None else pin(core))
+
+    @property
+    def pids(self):
+        return [self.process.pid]
 
     def tell(self, line):
         """The words of the answer."""
@@ -170,92 +204,22 @@ class Told:
         self.process.communicate(timeout=60)
 
 
-# --- Rounds ------------------------------------------------------------------------------------------
-
-class Watch:
-    """How much of the processors others took since it was made."""
-
-    def __init__(self, servers):
-        self.servers = servers
-        self.begun, self.busy, self.idle, self.own = self.now()
-
-    def now(self):
-        with open("/proc/stat") as stat:
-            fields = [int(x) for x in stat.readline().split()[1:9]]
-        own = time.process_time() + sum(server.cpu_ns() for server in self.servers) / 1e9
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        idle = fields[3] + fields[4]
-        return time.monotonic(), (sum(fields) - idle) * TICK_S, idle * TICK_S, own + used.ru_utime + used.ru_stime
-
-    def others(self):
-        """(their seconds, those that there were)"""
-        now, busy, idle, own = self.now()
-        capacity = (now - self.begun) * os.cpu_count()
-        busy = min(busy - self.busy, capacity - (idle - self.idle))
-        return max(0.0, busy - (own - self.own)), capacity
-
-
-def share(others):
-    """Of several such pairs together."""
-    theirs, all_of_it = (sum(column) for column in zip(*others))
-    return theirs / max(1e-6, all_of_it) if theirs > 3 * TICK_S else 0.0
-
-
-class Progress:
-    """A bar on a terminal: how much is done, and how long the rest will take at this pace."""
-
-    def __init__(self, steps):
-        self.steps, self.done, self.begun = max(1, steps), 0, time.monotonic()
-        self.shown = sys.stderr.isatty()
-
-    def step(self, text):
-        self.done = min(self.steps, self.done + 1)
-        if self.shown:
-            left = (time.monotonic() - self.begun) / self.done * (self.steps - self.done)
-            bar = "#" * (30 * self.done // self.steps)
-            sys.stderr.write(f"\r\033[K[{bar:<30}] {self.done / self.steps:>4.0%}  {int(left) // 60}:{int(left) % 60:02} left  {text:.60}")
-            sys.stderr.flush()
-
-    def clear(self):
-        if self.shown:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
-
-
-def play(runs, rounds, progress, text, servers=()):
-    """runs: {model: function that runs it once}. ([{model: result}], how many of these were disturbed)"""
-    good, bad = [], []
-    models = list(runs)
-    for turn in range(rounds + rounds // 2):
-        found, others = {}, []
-        for model in models[turn % len(models):] + models[:turn % len(models)]:
-            watch = Watch(servers)
-            found[model] = runs[model]()
-            others.append(watch.others())
-            if turn < rounds:
-                progress.step(f"{text}, {model}")
-        found = {model: found[model] for model in models}
-        worst = max(share(others), *(share([one]) for one in others))
-        good.append(found) if worst <= DISTURBED else bad.append((worst, found))
-        if len(good) == rounds:
-            break
-    progress.clear()
-    missing = rounds - len(good)
-    return good + [found for _, found in sorted(bad, key=lambda entry: entry[0])[:missing]], missing
-
-
 # --- The frame -----------------------------------------------------------------------------------------
 
 class Bench:
-    """Options, the machine, results; what is printed about a row of one figure for each model."""
+    """Options, the machine, results; what is printed about a row of one figure for each model.
 
-    def __init__(self, name, doc, rows, names, rounds=7, seconds=0.5, quick=(3, 0.2)):
+    bench/all says in BENCH_SECONDS how long this part may take, and in BENCH_PATIENCE how long it may wait for a quiet machine; alone it
+    may take a quarter more than planned."""
+
+    def __init__(self, name, doc, rows, names, rounds=7, seconds=0.5, quick=(3, 0.2), options=lambda parser: None):
         parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("rows", nargs="*", metavar="ROW", help="; ".join(rows))
         parser.add_argument("--quick", action="store_true", help="for a look, not for a claim")
         parser.add_argument("--rounds", type=int, help=f"of each row: {rounds}")
         parser.add_argument("--seconds", type=float, help=f"of each run: {seconds}")
         parser.add_argument("--docs", action="store_true", help="the tables into docs/performance.md; needs all rows")
+        options(parser)
         self.options = options = parser.parse_args()
         for row in options.rows:
             if row not in rows:
@@ -265,20 +229,32 @@ class Bench:
         self.rounds = options.rounds or (quick[0] if options.quick else rounds)
         self.seconds = options.seconds or (quick[1] if options.quick else seconds)
         self.name, self.rows, self.names, self.results = name, options.rows or list(rows), names, {}
+        self.seconds_in_all = float(os.environ.get("BENCH_SECONDS", 1.25 * PARTS[name]))
+        self.begun, self.shares = time.monotonic(), []
         self.progress = Progress(1)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"bench/{name}: ended by a signal"))
         os.makedirs(BENCH, exist_ok=True)
-        self.machine = Machine(*([0] if options.quick else []))
+        self.machine = Machine(0 if options.quick else float(os.environ.get("BENCH_PATIENCE", PATIENCE)))
         self.preliminary = self.machine.is_busy or options.quick or len(CORES) < 2
         print(self.machine.head)
         if self.preliminary:
             print("PRELIMINARY: " + ("this machine has other things to do" if self.machine.is_busy else "a quick look, or one core only"))
-        print(f"{self.rounds} rounds of {self.seconds:g} s for each model; medians, the range without its extremes; ~ is a tie", flush=True)
+        print(f"{self.rounds} rounds" + (f" of {self.seconds:g} s" if self.seconds else "") + " for each model; medians, the range without its extremes; ~ is a tie", flush=True)
 
-    def note(self, key, text, unit, base, played, disturbed=0, figure="figure", more=()):
+    def expect(self, steps, reserved=0):
+        """So many runs in all; what is not played in rounds needs so many seconds."""
+        self.progress = Progress(steps, self.seconds_in_all, reserved, self.begun)
+
+    def play(self, runs, rounds_wanted, text, servers=()):
+        """Rounds by the rule of bench/rounds.py."""
+        played = rounds.play(runs, rounds_wanted, self.progress, text, servers)
+        self.shares += played.shares
+        return played
+
+    def note(self, key, text, unit, base, played, figure="figure", more=()):
         """Of rounds [{model: {figure: x, ...}}]: medians, ranges, ratios to base. `more` are kept as medians, too."""
-        entry = self.results[key] = {"text": text, "unit": unit, "to": base, "disturbed": disturbed, "models": {}, "rounds": played}
-        print(text + (f" (disturbed: {disturbed} of {len(played)} rounds)" if disturbed else ""))
+        entry = self.results[key] = {"text": text, "unit": unit, "to": base, "marks": played.marks, "models": {}, "rounds": played}
+        print(titled(entry))
         for model in (played[0] if played else ()):
             figures = [found[model][figure] for found in played]
             out = entry["models"][model] = {"figure": statistics.median(figures), "range": inner(figures)}
@@ -295,8 +271,11 @@ class Bench:
         return entry
 
     def finish(self, tables):
-        path = write_json(self.name, {"preliminary": self.preliminary, "rounds": self.rounds, "seconds": self.seconds, "rows": self.results},
+        path = write_json(self.name, {"preliminary": self.preliminary, "others_took": self.shares,
+                                      "took": round(time.monotonic() - self.begun), "rounds": self.rounds, "seconds": self.seconds, "rows": self.results},
                           self.machine)
         tables = self.machine.tables(self.preliminary, tables)
         written = write_tables(self.name, tables, self.options.docs)
+        print(f"{len(self.shares)} rounds played, {sum(share > rounds.DISTURBED for share in self.shares)} of them disturbed; {time.monotonic() - self.begun:.0f} s (may take "
+              f"{self.seconds_in_all:.0f})")
         print(f"written to {os.path.relpath(path)} and {os.path.relpath(written)}")

@@ -4,6 +4,7 @@
  * and libuv (where it is installed). Rounds are interleaved; prints the median ns of each.
  *
  *   timers N [ROUNDS]      one line per library: NAME start re-arm stop fire
+ *   timers N -             for each line of its input, the NAME of one, a round of that: start re-arm stop fire; or `-` if it isn't there
  *
  * Re-arm is what a server does with every byte: each timer has a timeout of 60 to 75 s, is picked
  * at random and pushed ahead. Fire: all timers become due at once; the loop runs until all have been
@@ -13,6 +14,7 @@
  */
 #include <ev.h>
 #include <rondo.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,23 +185,32 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-int main(int argc, char **argv) {
-    unsigned rounds = argc > 2 ? (unsigned)atoi(argv[2]) : 5;
-    count = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
-    if (count == 0 || rounds == 0 || rounds > MAX_ROUNDS) {
-        fprintf(stderr, "usage: timers N [ROUNDS, at most %d]\n", MAX_ROUNDS);
-        return 2;
+static void bench(unsigned library, unsigned round) {
+    if (library == RONDO_CB) bench_rondo(round);
+    if (library == LIBEV) bench_ev(round);
+    if (library == LIBUV) bench_uv(round);
+}
+
+/* One round for each line of the input. */
+static void answer(void) {
+    char line[64];
+    while (fgets(line, sizeof line, stdin)) {
+        unsigned library = RONDO_CB;
+        line[strcspn(line, "\n")] = 0;
+        while (library < LIBRARIES && strcmp(names[library], line) != 0) library++;
+        if (library < LIBRARIES) bench(library, 0);
+        if (library < LIBRARIES && ns[library][FIRE][0] > 0)
+            printf("%.1f %.1f %.1f %.1f\n", ns[library][START][0], ns[library][REARM][0],
+                   ns[library][STOP][0], ns[library][FIRE][0]);
+        else
+            printf("-\n");
+        fflush(stdout);
     }
-    picks = malloc(REARMS * sizeof *picks);
-    timeouts = malloc(count * sizeof *timeouts);
-    if (!picks || !timeouts) return 1;
-    for (unsigned i = 0; i < REARMS; i++) picks[i] = random_below(count);
-    for (unsigned i = 0; i < count; i++) timeouts[i] = 60000 + random_below(4) * 5000;
-    for (unsigned round = 0; round < rounds; round++) {
-        bench_rondo(round);
-        bench_ev(round);
-        bench_uv(round);
-    }
+}
+
+static void interleave(unsigned rounds) {
+    for (unsigned round = 0; round < rounds; round++)
+        for (unsigned library = RONDO_CB; library < LIBRARIES; library++) bench(library, round);
     for (unsigned library = 0; library < LIBRARIES; library++) {
         if (ns[library][FIRE][0] == 0) continue; /* not there */
         printf("%s", names[library]);
@@ -209,6 +220,25 @@ int main(int argc, char **argv) {
         }
         printf("\n");
     }
+}
+
+int main(int argc, char **argv) {
+    bool told = argc > 2 && strcmp(argv[2], "-") == 0;
+    unsigned rounds = argc > 2 && !told ? (unsigned)atoi(argv[2]) : 5;
+    count = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
+    if (count == 0 || rounds == 0 || rounds > MAX_ROUNDS) {
+        fprintf(stderr, "usage: timers N [ROUNDS, at most %d, or -]\n", MAX_ROUNDS);
+        return 2;
+    }
+    picks = malloc(REARMS * sizeof *picks);
+    timeouts = malloc(count * sizeof *timeouts);
+    if (!picks || !timeouts) return 1;
+    for (unsigned i = 0; i < REARMS; i++) picks[i] = random_below(count);
+    for (unsigned i = 0; i < count; i++) timeouts[i] = 60000 + random_below(4) * 5000;
+    if (told)
+        answer();
+    else
+        interleave(rounds);
     free(picks);
     free(timeouts);
     return 0;

@@ -549,6 +549,40 @@ TEST(a_response_is_closed_while_it_is_compressed) {
     web_close(&web);
 }
 
+static rondo_http_response *replied;
+static void reply_long_and_keep(rondo_http_request *request, rondo_http_response *response,
+                                void *arg) {
+    reply_long(request, response, arg);
+    replied = response;
+}
+
+/* Its next slice is due, and must not come any more. */
+TEST(a_long_answer_is_closed_while_it_is_compressed) {
+    long_reply state = {.text = make_text(3000000), .len = 3000000};
+    web_host web;
+    web_peer peer;
+
+    for (int turns = 1; turns <= 4; turns++) {
+        state.closed = 0;
+        web_open(&web, reply_long_and_keep, &state, NULL);
+        CHECK_INT(rondo_http_server_set_compression(web.server, &(rondo_http_compression){0}), 0);
+        peer_open(&web, &peer);
+        replied = NULL;
+        peer_send(&web, &peer, ASK, strlen(ASK));
+        for (int i = 0; i < 1000 && !replied; i++) web_turns(&web, 1);
+        web_turns(&web, turns - 1);
+        CHECK_INT(rondo__http_of(web.loop)->deflating, 1);
+        rondo_close(replied);
+        CHECK_INT(rondo__http_of(web.loop)->deflating, 0);
+        peer_pump(&web, &peer);
+        CHECK(peer.ended && !has_last_chunk(&peer));
+        CHECK_INT(state.closed, 1);
+        peer_close(&peer);
+        web_close(&web);
+    }
+    free(state.text);
+}
+
 TEST(a_client_that_goes_while_its_answer_is_compressed) {
     stream_test test;
     web_host web;

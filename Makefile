@@ -110,7 +110,8 @@ LIB_OBJS := $(call obj,$(filter-out $(LEFT_OUT),$(LIB_SRCS)))
 CMD_OBJS := $(call obj,$(CMD_SRCS))
 HARNESS_OBJS := $(call obj,$(HARNESS_SRCS))
 TEST_OBJS := $(call obj,$(TEST_SRCS))
-LLHTTP_OBJS = $(patsubst $(LLHTTP_SRC)/%.c,$(B)/obj/llhttp/%.o,$(LLHTTP_SRCS))
+LLHTTP_PARTS = $(patsubst $(LLHTTP_SRC)/%.c,$(B)/obj/llhttp/%.o,$(LLHTTP_SRCS))
+LLHTTP_OBJS = $(if $(VARIANT),$(LLHTTP_PARTS),$(if $(LLHTTP_SRCS),$(B)/obj/llhttp.o))
 
 STATIC_LIB := $(B)/librondo.a
 SHARED_LIB := $(B)/librondo.so.$(VERSION)
@@ -166,17 +167,25 @@ $(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(B)/flags
 	$(call say,CC)
 	$(Q)$(COMPILE) -fvisibility=hidden -w -c $< -o $@
 
+# For each request llhttp calls fifteen functions in another of its files, which mostly find that there is no callback.
+# Where the compiler can make one object of all files it puts them into their callers: a twentieth less to do.
+LLHTTP_COMPILE = $(COMPILE) -fvisibility=hidden -w -r -nostdlib -o $@ $(LLHTTP_SRCS)
+$(B)/obj/llhttp.o: $(LLHTTP_SRCS) $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(LLHTTP_COMPILE) -flto -flinker-output=nolto-rel 2>/dev/null || $(LLHTTP_COMPILE)
+
 -include $(patsubst %.o,%.d,$(LIB_OBJS) $(CMD_OBJS) $(HARNESS_OBJS) $(TEST_OBJS) \
   $(call obj,$(EXAMPLE_SRCS) $(BENCH_SRCS) $(FUZZ_SRCS)))
 
 # --- The libraries ---------------------------------------------------------------------------------
 
 # A program may link an llhttp of its own next to librondo.a: ours is merged with the code that uses
-# it into one object, and its names are made local there.
+# it into one object, and its names are made local there, and what the link-time optimizer calls its files.
 $(B)/obj/http.o: $(call obj,$(filter-out $(LEFT_OUT),$(HTTP_SRCS))) $(LLHTTP_OBJS)
 	$(call say,LD)
 	$(Q)$(LD) -r -o $@ $^
-	$(Q)objcopy --wildcard --localize-symbol='llhttp_*' $@
+	$(Q)objcopy --wildcard --localize-symbol='llhttp_*' --localize-symbol='*.c.*' $@
 
 # With libllhttp from the system nothing is merged, and its names stay undefined.
 ARCHIVE_OBJS = $(if $(LLHTTP_OBJS),$(filter-out $(call obj,$(HTTP_SRCS)),$(LIB_OBJS)) $(B)/obj/http.o,$(LIB_OBJS))

@@ -124,8 +124,9 @@ void rondo__poll_wait(rondo_loop *loop, uint64_t timeout_ns);
 /* Flush, then ticks: after each item that the loop dispatches. */
 void rondo__settle_now(rondo_loop *loop);
 static inline void rondo__settle(rondo_loop *loop) { /* some ten times a turn, mostly for nothing */
-    bool flush = !rondo__list_empty(&loop->flushes) && loop->corked == 0;
-    if (flush || loop->ticks.live > 0) rondo__settle_now(loop);
+    bool flush = !rondo__list_empty(&loop->flushes), tick = loop->ticks.live > 0;
+    if (RONDO__LIKELY((flush | tick) == 0)) return;
+    if (tick || loop->corked == 0) rondo__settle_now(loop);
 }
 
 /* clock.c */

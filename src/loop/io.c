@@ -234,7 +234,7 @@ void rondo__poll_wait(rondo_loop *loop, uint64_t timeout_ns) {
     }
     ev_run(loop->ev, timeout_ns > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
     atomic_store(&loop->asleep, false);
-    uint64_t after_ns = rondo__clock_ns();
+    uint64_t after_ns = loop->waited_until_ns = rondo__clock_ns();
     loop->metrics.asleep_ns += after_ns - before_ns - loop->ev_parts->foreign_ns;
     if (!loop->virtual_clock) loop->now_ns = after_ns;
     loop->ready_ns = loop->now_ns;

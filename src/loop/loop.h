@@ -82,7 +82,8 @@ struct rondo_loop {
     atomic_bool woken;
     uint32_t spin_ns; /* see rondo__loop_set_spin() */
     rondo__spin_record spins;
-    uint64_t waits_since_ns; /* real time */
+    uint64_t waits_since_ns; /* real time; and when that was over: */
+    uint64_t waited_until_ns;
     int wake_fd;
     rondo__io wake_io;
     rondo__list sources;

@@ -22,14 +22,15 @@
 #define PAUSE() atomic_signal_fence(memory_order_seq_cst)
 #endif
 
-void rondo__wake(rondo_loop *loop) {
-    if (atomic_exchange(&loop->woken, true)) return;
-    if (!atomic_load(&loop->asleep)) return;
+bool rondo__wake(rondo_loop *loop) {
+    if (atomic_exchange(&loop->woken, true)) return false;
+    if (!atomic_load(&loop->asleep)) return false;
     int saved = errno; /* signal handlers come through here */
     uint64_t one = 1;
     /* It can only fail with EAGAIN, when 2^64 - 2 wake-ups wait already: the loop is awake then. */
     while (write(loop->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {}
     errno = saved;
+    return true;
 }
 
 void rondo__source_add(rondo_loop *loop, rondo__source *source,
@@ -53,6 +54,7 @@ bool rondo__spin(const atomic_bool *sign, uint64_t until_ns) {
 void rondo__loop_set_spin(rondo_loop *loop, uint32_t ns) { loop->spin_ns = ns; }
 
 uint64_t rondo__loop_waits_since_ns(const rondo_loop *loop) { return loop->waits_since_ns; }
+uint64_t rondo__loop_waited_until_ns(const rondo_loop *loop) { return loop->waited_until_ns; }
 
 void rondo__loop_hold(rondo_loop *loop) { loop->held++; }
 

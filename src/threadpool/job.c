@@ -33,6 +33,16 @@ static void unqueue(rondo_lane *lane, rondo_job *job) {
     lane->queued--;
 }
 
+/* Has a thread look at the queue. Before a thread that sleeps comes to its job the loop may as well sleep. */
+static rondo__worker *wake(rondo_lane *lane, const rondo__pool *pool) {
+    bool all_idle = lane->idle_count == lane->threads;
+    rondo__worker *worker = rondo__worker_wake(lane);
+    if (!worker || worker->woken_ns == 0) return worker;
+    worker->loop_lag_ns = atomic_load_explicit(&pool->loop_lag_ns, memory_order_relaxed);
+    if (all_idle) rondo__loop_set_spin(pool->loop, 0);
+    return worker;
+}
+
 /* Queues the job; false when there is no thread to take it, and none can be started. ret_wake: to be
  * signaled once the lock is free. */
 static bool enqueue(rondo_lane *lane, rondo_job *job, rondo__worker **ret_wake) {
@@ -41,7 +51,7 @@ static bool enqueue(rondo_lane *lane, rondo_job *job, rondo__worker **ret_wake) 
     job->since_ns = lane->measured ? rondo__clock_ns() : 0;
     rondo__list_push_back(&lane->queue[job->priority], &job->link);
     lane->queued++;
-    *ret_wake = rondo__worker_wake(lane);
+    *ret_wake = wake(lane, job->pool);
     if (rondo__worker_start(lane) || lane->threads > 0 || job->state != RONDO__JOB_QUEUED)
         return true;
     unqueue(lane, job);

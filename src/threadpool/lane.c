@@ -45,7 +45,7 @@ rondo_lane *rondo__lane_make(rondo__crew *crew, const char *name, unsigned threa
         rondo__free(lane);
         return NULL;
     }
-    pthread_mutex_init(&lane->lock, NULL);
+    rondo__lock_init(&lane->lock);
     lane->magic = RONDO__LANE_MAGIC;
     lane->crew = crew;
     lane->limit = threads;

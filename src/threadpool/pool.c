@@ -21,9 +21,12 @@ bool rondo__pool_is_elsewhere(const rondo__pool *pool) {
 
 /* ---- completions ---- */
 
-bool rondo__pool_push_done(rondo__pool *pool, rondo_job *job) {
+bool rondo__pool_push_done(rondo__pool *pool, rondo_job *job, uint32_t thread_lag_ns) {
     rondo_job *newest = atomic_load(&pool->done);
-    if (!newest) atomic_store_explicit(&pool->done_ns, rondo__clock_ns(), memory_order_relaxed);
+    if (!newest) {
+        atomic_store_explicit(&pool->done_ns, rondo__clock_ns(), memory_order_relaxed);
+        atomic_store_explicit(&pool->thread_lag_ns, thread_lag_ns, memory_order_relaxed);
+    }
     do {
         job->older = newest;
     } while (!atomic_compare_exchange_weak(&pool->done, &newest, job));
@@ -115,14 +118,20 @@ static void deliver(rondo__pool *pool, rondo__list *batch) {
 }
 
 /* Whether the loop should spin before it sleeps the next time: the first of these jobs ended so soon after
- * it had begun to wait. */
+ * it had begun to wait, or would have, had its thread been awake. */
 static void watch_next(rondo__pool *pool, const rondo__list *batch) {
     if (rondo__list_empty(batch)) return;
     const rondo_lane *lane = RONDO__OF(batch->next, rondo_job, link)->lane;
     uint32_t spin_ns = atomic_load_explicit(&lane->spin_ns, memory_order_relaxed);
     uint64_t done_ns = atomic_load_explicit(&pool->done_ns, memory_order_relaxed);
-    bool soon = done_ns < rondo__loop_waits_since_ns(pool->loop) + spin_ns;
-    rondo__loop_set_spin(pool->loop, soon ? spin_ns : 0);
+    uint32_t thread_lag_ns = atomic_load_explicit(&pool->thread_lag_ns, memory_order_relaxed);
+    uint64_t since_ns = rondo__loop_waits_since_ns(pool->loop);
+    uint32_t lag_ns = 0;
+    bool enough = rondo__spin_enough(spin_ns, since_ns, done_ns, thread_lag_ns);
+    rondo__loop_set_spin(pool->loop, enough ? spin_ns : 0);
+    if (done_ns > since_ns)
+        lag_ns = rondo__spin_lag_ns(done_ns, rondo__loop_waited_until_ns(pool->loop));
+    atomic_store_explicit(&pool->loop_lag_ns, lag_ns, memory_order_relaxed);
 }
 
 static void on_done(rondo_loop *loop, rondo__source *source) {

@@ -49,13 +49,15 @@ typedef struct rondo__pool {
     /* Completions. */
     _Atomic(rondo_job *) done; /* from workers, newest first */
     _Atomic(uint64_t) done_ns; /* when one was pushed on the empty stack */
-    rondo__list ready;         /* for the pending phase, oldest first; loop thread */
-    rondo__list parked;        /* jobs between two steps; loop thread */
-    rondo__list reports;       /* rondo__extras with news; guarded by crew->reports_lock */
-    rondo__source source;      /* takes `done` and `reports` */
-    rondo__task more;          /* delivers `ready` */
-    uint64_t turn;             /* that `budget` belongs to */
-    uint32_t budget;           /* completions left in that turn */
+    /* How long its thread had needed to wake up for it; and the loop, the last time. */
+    _Atomic(uint32_t) thread_lag_ns, loop_lag_ns;
+    rondo__list ready;    /* for the pending phase, oldest first; loop thread */
+    rondo__list parked;   /* jobs between two steps; loop thread */
+    rondo__list reports;  /* rondo__extras with news; guarded by crew->reports_lock */
+    rondo__source source; /* takes `done` and `reports` */
+    rondo__task more;     /* delivers `ready` */
+    uint64_t turn;        /* that `budget` belongs to */
+    uint32_t budget;      /* completions left in that turn */
     unsigned era;         /* counts rondo_loop_close_all(): jobs of before take no more steps */
     unsigned at_position; /* see rondo__pool_at_position() */
     struct rondo__extras *delivering; /* of the job that deliver() has; NULL: it goes on */
@@ -106,12 +108,15 @@ typedef struct rondo__worker {
     rondo__list link;    /* lane->idle, busy or lost; none while it is on its way */
     pthread_cond_t wake; /* one for each: exactly the thread that is meant wakes up */
     bool woken;
-    uint64_t woken_ns;   /* when; 0: it was spinning */
-    atomic_bool poked;   /* as woken, set without the lock, for one that spins */
-    atomic_uint signals; /* being sent to `wake`, without the lock; it stays until they are */
-    rondo_job *job;      /* that it runs; NULL once that has ended */
-    rondo__pool *pool;   /* whose job it runs, until that loop has been woken; NULL: nobody's */
-    uint64_t since_ns;   /* when the job began; 0: nobody measures */
+    uint64_t woken_ns;    /* when; 0: it was spinning */
+    uint32_t lag_ns;      /* how long it needed to wake up for its job; 0: it was awake */
+    uint32_t loop_lag_ns; /* how long the loop had needed to wake up before it woke this one */
+    uint64_t patience_ns; /* how long the loop that its last job has woken may need for that */
+    atomic_bool poked;    /* as woken, set without the lock, for one that spins */
+    atomic_uint signals;  /* being sent to `wake`, without the lock; it stays until they are */
+    rondo_job *job;       /* that it runs; NULL once that has ended */
+    rondo__pool *pool;    /* whose job it runs, until that loop has been woken; NULL: nobody's */
+    uint64_t since_ns;    /* when the job began; 0: nobody measures */
 } rondo__worker;
 
 struct rondo_lane {
@@ -161,8 +166,8 @@ rondo__pool *rondo__pool_new(rondo_loop *loop, rondo__crew *crew);
 /* This process was forked from the one that made the pool: its threads are not here. */
 bool rondo__pool_is_elsewhere(const rondo__pool *pool);
 /* From a worker: the job has ended, or come back. Returns true when the loop must be woken. The job
- * may be gone when this returns. */
-bool rondo__pool_push_done(rondo__pool *pool, rondo_job *job);
+ * may be gone when this returns. thread_lag_ns: how long the worker had needed to wake up for it. */
+bool rondo__pool_push_done(rondo__pool *pool, rondo_job *job, uint32_t thread_lag_ns);
 /* From the loop thread: jobs that ended without a worker, for the pending phase. */
 void rondo__pool_push_ready(rondo__pool *pool, rondo__list *jobs);
 

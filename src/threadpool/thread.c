@@ -3,7 +3,7 @@
  * Threads as the system offers them. What only Linux has stands here: the names of threads, a
  * nice level of each, and the set of cores that a process may use.
  */
-#define _GNU_SOURCE /* pthread_setname_np, sched_getaffinity */
+#define _GNU_SOURCE /* pthread_setname_np, sched_getaffinity, adaptive mutexes */
 #include "threadpool/thread.h"
 
 #include <errno.h>
@@ -58,6 +58,19 @@ unsigned rondo__thread_cores(void) {
     if (sched_getaffinity(0, sizeof set, &set) == 0) return (unsigned)CPU_COUNT(&set);
     long cores = sysconf(_SC_NPROCESSORS_ONLN); /* more cores than the set has room for */
     return cores > 0 ? (unsigned)cores : 1;
+}
+
+void rondo__lock_init(pthread_mutex_t *lock) {
+    pthread_mutexattr_t attr;
+    if (rondo__thread_cores() < 2 || pthread_mutexattr_init(&attr) != 0) {
+        pthread_mutex_init(lock, NULL);
+        return;
+    }
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP /* glibc */
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+    pthread_mutex_init(lock, &attr);
+    pthread_mutexattr_destroy(&attr);
 }
 
 bool rondo__cond_init(pthread_cond_t *cond) {

@@ -21,6 +21,10 @@ void rondo__thread_set_name(const char *name);
 /* How many cores this process may use, at least 1. */
 unsigned rondo__thread_cores(void);
 
+/* A lock that is held for so short that whoever finds it taken looks again a few times before it sleeps,
+ * where there are cores for both and the C library has such locks. */
+void rondo__lock_init(pthread_mutex_t *lock);
+
 /* A condition variable that waits by the monotonic clock. False when out of memory. */
 bool rondo__cond_init(pthread_cond_t *cond);
 /* The deadline is one of rondo__clock_ns(); UINT64_MAX waits for ever. Returns false when the time is over. */

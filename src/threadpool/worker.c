@@ -35,6 +35,7 @@ static rondo__worker *take_idle(rondo_lane *lane) {
     lane->waking++;
     worker->woken = true;
     worker->woken_ns = lane->spinning ? 0 : rondo__clock_ns();
+    worker->loop_lag_ns = 0;
     atomic_fetch_add(&worker->signals, 1);
     return worker;
 }
@@ -79,6 +80,13 @@ static void fall_idle(rondo_lane *lane, rondo__worker *worker) {
     lane->idle_count++;
 }
 
+/* It has slept, idle since then, and was woken. */
+static void note_wake_up(rondo_lane *lane, rondo__worker *worker, uint64_t since_ns) {
+    uint64_t spin_ns = atomic_load_explicit(&lane->spin_ns, memory_order_relaxed);
+    lane->brisk = rondo__spin_enough(spin_ns, since_ns, worker->woken_ns, worker->loop_lag_ns);
+    worker->lag_ns = rondo__spin_lag_ns(worker->woken_ns, rondo__clock_ns());
+}
+
 /* Returns false when the thread has been idle for so long that it should end. */
 static bool wait_for_work(rondo_lane *lane, rondo__worker *worker) {
     uint64_t since_ns = rondo__clock_ns(), spin_ns = atomic_load(&lane->spin_ns);
@@ -86,12 +94,13 @@ static bool wait_for_work(rondo_lane *lane, rondo__worker *worker) {
     bool in_time = true;
     fall_idle(lane, worker);
     bool brisk = lane->brisk && spin_ns > 0 && !lane->spinning;
-    if (brisk && rondo__spin_may(&lane->spins)) spin(lane, worker, since_ns + spin_ns);
+    if (brisk && rondo__spin_may(&lane->spins))
+        spin(lane, worker, since_ns + spin_ns + worker->patience_ns);
     lane->brisk = worker->woken;
     while (!worker->woken && in_time)
         in_time = rondo__cond_wait_until(&worker->wake, &lane->lock, deadline_ns);
     if (worker->woken) {
-        if (worker->woken_ns) lane->brisk = worker->woken_ns - since_ns < spin_ns;
+        if (worker->woken_ns) note_wake_up(lane, worker, since_ns);
         lane->waking--;
         return true;
     }
@@ -137,18 +146,29 @@ static rondo_job *take_job(rondo_lane *lane, rondo__worker *worker) {
     return NULL;
 }
 
+/* The loop that it has woken can't submit the next job before it is awake. */
+static void be_patient(const rondo_lane *lane, rondo__worker *worker, const rondo__pool *pool) {
+    uint64_t spin_ns = atomic_load_explicit(&lane->spin_ns, memory_order_relaxed);
+    uint32_t lag_ns = atomic_load_explicit(&pool->loop_lag_ns, memory_order_relaxed);
+    worker->patience_ns = rondo__spin_patience_ns(spin_ns, lag_ns);
+}
+
 /* Wakes the loop, if need be; the worker is in lane->busy, so that the loop stays. */
 static void push_done(rondo_lane *lane, rondo__worker *worker, rondo_job *job) {
     rondo__pool *pool = job->pool;
     job->state = RONDO__JOB_DONE;
     worker->job = NULL;
-    if (rondo__pool_push_done(pool, job)) {
+    uint32_t lag_ns = worker->lag_ns; /* the next job finds it awake */
+    worker->lag_ns = 0;
+    worker->patience_ns = 0;
+    if (rondo__pool_push_done(pool, job, lag_ns)) {
         /* Waking may take a system call, so without the lock; but a job that the loop submits
          * meanwhile is for this thread, which is on its way to the queue. */
         lane->waking++;
         pthread_mutex_unlock(&lane->lock);
-        rondo__wake(pool->loop);
+        bool slept = rondo__wake(pool->loop);
         pthread_mutex_lock(&lane->lock);
+        if (slept) be_patient(lane, worker, pool);
         lane->waking--;
     }
     worker->pool = NULL;

@@ -111,7 +111,6 @@ typedef struct rondo__worker {
     uint64_t woken_ns;    /* when; 0: it was spinning */
     uint32_t lag_ns;      /* how long it needed to wake up for its job; 0: it was awake */
     uint32_t loop_lag_ns; /* how long the loop had needed to wake up before it woke this one */
-    uint64_t patience_ns; /* how long the loop that its last job has woken may need for that */
     atomic_bool poked;    /* as woken, set without the lock, for one that spins */
     atomic_uint signals;  /* being sent to `wake`, without the lock; it stays until they are */
     rondo_job *job;       /* that it runs; NULL once that has ended */
@@ -141,6 +140,8 @@ struct rondo_lane {
     bool spinning;       /* the first of `idle` does, or has just been taken from there */
     bool brisk;          /* the last job came soon after its worker had fallen idle */
     rondo__spin_record spins;
+    uint64_t
+        loop_awake_ns; /* when the loop that was woken last is awake at the latest, as we think */
     _Atomic(uint32_t) spin_ns; /* how long, at most; 0: never. Read without the lock, too */
     bool measured;
     bool nice_set;

@@ -87,6 +87,8 @@ static void note_wake_up(rondo_lane *lane, rondo__worker *worker, uint64_t since
     worker->lag_ns = rondo__spin_lag_ns(worker->woken_ns, rondo__clock_ns());
 }
 
+static uint64_t later(uint64_t a_ns, uint64_t b_ns) { return a_ns > b_ns ? a_ns : b_ns; }
+
 /* Returns false when the thread has been idle for so long that it should end. */
 static bool wait_for_work(rondo_lane *lane, rondo__worker *worker) {
     uint64_t since_ns = rondo__clock_ns(), spin_ns = atomic_load(&lane->spin_ns);
@@ -95,7 +97,7 @@ static bool wait_for_work(rondo_lane *lane, rondo__worker *worker) {
     fall_idle(lane, worker);
     bool brisk = lane->brisk && spin_ns > 0 && !lane->spinning;
     if (brisk && rondo__spin_may(&lane->spins))
-        spin(lane, worker, since_ns + spin_ns + worker->patience_ns);
+        spin(lane, worker, later(since_ns, lane->loop_awake_ns) + spin_ns);
     lane->brisk = worker->woken;
     while (!worker->woken && in_time)
         in_time = rondo__cond_wait_until(&worker->wake, &lane->lock, deadline_ns);
@@ -146,11 +148,11 @@ static rondo_job *take_job(rondo_lane *lane, rondo__worker *worker) {
     return NULL;
 }
 
-/* The loop that it has woken can't submit the next job before it is awake. */
-static void be_patient(const rondo_lane *lane, rondo__worker *worker, const rondo__pool *pool) {
+/* The loop that was woken just now can't submit the next job before it is awake. */
+static void be_patient(rondo_lane *lane, const rondo__pool *pool) {
     uint64_t spin_ns = atomic_load_explicit(&lane->spin_ns, memory_order_relaxed);
     uint32_t lag_ns = atomic_load_explicit(&pool->loop_lag_ns, memory_order_relaxed);
-    worker->patience_ns = rondo__spin_patience_ns(spin_ns, lag_ns);
+    lane->loop_awake_ns = rondo__clock_ns() + rondo__spin_patience_ns(spin_ns, lag_ns);
 }
 
 /* Wakes the loop, if need be; the worker is in lane->busy, so that the loop stays. */
@@ -160,7 +162,6 @@ static void push_done(rondo_lane *lane, rondo__worker *worker, rondo_job *job) {
     worker->job = NULL;
     uint32_t lag_ns = worker->lag_ns; /* the next job finds it awake */
     worker->lag_ns = 0;
-    worker->patience_ns = 0;
     if (rondo__pool_push_done(pool, job, lag_ns)) {
         /* Waking may take a system call, so without the lock; but a job that the loop submits
          * meanwhile is for this thread, which is on its way to the queue. */
@@ -168,7 +169,7 @@ static void push_done(rondo_lane *lane, rondo__worker *worker, rondo_job *job) {
         pthread_mutex_unlock(&lane->lock);
         bool slept = rondo__wake(pool->loop);
         pthread_mutex_lock(&lane->lock);
-        if (slept) be_patient(lane, worker, pool);
+        if (slept) be_patient(lane, pool);
         lane->waking--;
     }
     worker->pool = NULL;

@@ -109,6 +109,7 @@ typedef struct rondo__worker {
     pthread_cond_t wake; /* one for each: exactly the thread that is meant wakes up */
     bool woken;
     uint64_t woken_ns;    /* when; 0: it was spinning */
+    uint64_t idle_ns;     /* and since when no thread of the lane had fallen idle */
     uint32_t lag_ns;      /* how long it needed to wake up for its job; 0: it was awake */
     uint32_t loop_lag_ns; /* how long the loop had needed to wake up before it woke this one */
     atomic_bool poked;    /* as woken, set without the lock, for one that spins */
@@ -140,6 +141,7 @@ struct rondo_lane {
     bool spinning;       /* the first of `idle` does, or has just been taken from there */
     bool brisk;          /* the last job came soon after its worker had fallen idle */
     rondo__spin_record spins;
+    uint64_t idle_ns; /* when the last thread fell idle */
     uint64_t
         loop_awake_ns; /* when the loop that was woken last is awake at the latest, as we think */
     _Atomic(uint32_t) spin_ns; /* how long, at most; 0: never. Read without the lock, too */

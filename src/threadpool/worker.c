@@ -35,6 +35,7 @@ static rondo__worker *take_idle(rondo_lane *lane) {
     lane->waking++;
     worker->woken = true;
     worker->woken_ns = lane->spinning ? 0 : rondo__clock_ns();
+    worker->idle_ns = lane->idle_ns;
     worker->loop_lag_ns = 0;
     atomic_fetch_add(&worker->signals, 1);
     return worker;
@@ -80,10 +81,11 @@ static void fall_idle(rondo_lane *lane, rondo__worker *worker) {
     lane->idle_count++;
 }
 
-/* It has slept, idle since then, and was woken. */
-static void note_wake_up(rondo_lane *lane, rondo__worker *worker, uint64_t since_ns) {
+/* It has slept, and was woken. */
+static void note_wake_up(rondo_lane *lane, rondo__worker *worker) {
     uint64_t spin_ns = atomic_load_explicit(&lane->spin_ns, memory_order_relaxed);
-    lane->brisk = rondo__spin_enough(spin_ns, since_ns, worker->woken_ns, worker->loop_lag_ns);
+    lane->brisk =
+        rondo__spin_enough(spin_ns, worker->idle_ns, worker->woken_ns, worker->loop_lag_ns);
     worker->lag_ns = rondo__spin_lag_ns(worker->woken_ns, rondo__clock_ns());
 }
 
@@ -95,14 +97,16 @@ static bool wait_for_work(rondo_lane *lane, rondo__worker *worker) {
     uint64_t deadline_ns = rondo__deadline_after(since_ns, lane->idle_ms);
     bool in_time = true;
     fall_idle(lane, worker);
-    bool brisk = lane->brisk && spin_ns > 0 && !lane->spinning;
-    if (brisk && rondo__spin_may(&lane->spins))
-        spin(lane, worker, later(since_ns, lane->loop_awake_ns) + spin_ns);
-    lane->brisk = worker->woken;
+    lane->idle_ns = since_ns;
+    if (!lane->spinning) {
+        if (lane->brisk && spin_ns > 0 && rondo__spin_may(&lane->spins))
+            spin(lane, worker, later(since_ns, lane->loop_awake_ns) + spin_ns);
+        lane->brisk = worker->woken;
+    }
     while (!worker->woken && in_time)
         in_time = rondo__cond_wait_until(&worker->wake, &lane->lock, deadline_ns);
     if (worker->woken) {
-        if (worker->woken_ns) note_wake_up(lane, worker, since_ns);
+        if (worker->woken_ns) note_wake_up(lane, worker);
         lane->waking--;
         return true;
     }

@@ -180,8 +180,13 @@ void rondo__wheel_fire(rondo_loop *loop, rondo__wheel *wheel, uint64_t now_ns) {
     wheel->stale = true;
     sort(&wheel->due);
     wheel->firing = true;
+    uint64_t last = wheel->order; /* those set from now on wait for the next turn */
     for (rondo__list *link; (link = rondo__list_pop_front(&wheel->due));) {
         rondo__alarm *alarm = alarm_of(link);
+        if (alarm->order > last) { /* by one that fired before it */
+            place(wheel, alarm);
+            continue;
+        }
         loop->ready_ns = alarm->deadline_ns;
         alarm->deadline_ns = RONDO__ALARM_UNSET;
         alarm->fire(loop, alarm);

@@ -10,8 +10,6 @@
 #include <rondo/error.h>
 #include <rondo/handle.h>
 
-#include <pthread.h>
-
 #include "loop/assert.h"
 #include "loop/door.h"
 #include "loop/list.h"
@@ -146,11 +144,17 @@ static inline bool rondo__handle_closing(const rondo_handle *handle) {
 _Noreturn RONDO__COLD void rondo__handle_misused(const rondo_handle *handle,
                                                  const rondo__kind *kind, const char *function);
 
+/* The loop that this thread runs; of nested ones the innermost. Its address tells threads apart, where
+ * pthread_self() would be a call that every public function makes. */
+extern _Thread_local rondo_loop *rondo__here __attribute__((tls_model("initial-exec")));
+
+#define RONDO__LOOP_MAGIC 0x52ad1009u
+
 /* The first fields of every rondo_loop: for the check below, and what wake.h calls its parts. */
 typedef struct rondo__loop_front {
     uint32_t magic;
-    bool running;     /* rondo_loop_run() is at work */
-    pthread_t thread; /* that runs it, while running */
+    bool running;        /* rondo_loop_run() is at work */
+    rondo_loop **thread; /* &rondo__here of the one that runs it, or did */
     void *parts[RONDO__PART_COUNT];
 } rondo__loop_front;
 
@@ -159,10 +163,10 @@ static inline void *rondo__loop_part(const rondo_loop *loop, int part) {
 }
 
 /* `running` is read without a lock: on the loop's own thread, where every correct caller is, nobody
- * else writes it. */
+ * else writes it. The usual case first: it needs nothing of the loop. */
 static inline bool rondo__loop_on_thread(const rondo_loop *loop) {
     const rondo__loop_front *front = (const rondo__loop_front *)(const void *)loop;
-    return !front->running || pthread_equal(front->thread, pthread_self());
+    return loop == rondo__here || front->thread == &rondo__here || !front->running;
 }
 
 static inline void rondo__handle_check(const rondo_handle *handle, const rondo__kind *kind,
@@ -172,7 +176,12 @@ static inline void rondo__handle_check(const rondo_handle *handle, const rondo__
         rondo__handle_misused(handle, kind, function);
 }
 /* The same for a loop: NULL, freed, or run by another thread. */
-void rondo__loop_check(const rondo_loop *loop, const char *function);
+_Noreturn RONDO__COLD void rondo__loop_misused(const rondo_loop *loop, const char *function);
+static inline void rondo__loop_check(const rondo_loop *loop, const char *function) {
+    const rondo__loop_front *front = (const rondo__loop_front *)(const void *)loop;
+    if (RONDO__UNLIKELY(!loop || front->magic != RONDO__LOOP_MAGIC || !rondo__loop_on_thread(loop)))
+        rondo__loop_misused(loop, function);
+}
 #define RONDO__CHECK_LOOP(loop) rondo__loop_check((loop), __func__)
 
 /* The first line of every public function on a handle. `base` is the embedded rondo_handle. */

@@ -9,14 +9,15 @@
 
 #include "loop/memory.h"
 
-void rondo__loop_check(const rondo_loop *loop, const char *function) {
-    if (RONDO__UNLIKELY(!loop)) rondo__fatal("%s: the loop is NULL", function);
-    if (RONDO__UNLIKELY(loop->front.magic != RONDO__LOOP_MAGIC))
+_Thread_local rondo_loop *rondo__here;
+
+_Noreturn void rondo__loop_misused(const rondo_loop *loop, const char *function) {
+    if (!loop) rondo__fatal("%s: the loop is NULL", function);
+    if (loop->front.magic != RONDO__LOOP_MAGIC)
         rondo__fatal("%s: %p is not a loop, or was freed", function, (const void *)loop);
-    if (RONDO__UNLIKELY(!rondo__loop_on_thread(loop)))
-        rondo__fatal("%s: the loop made at %s was used from a thread that does not run it; "
-                     "use rondo_loop_post()",
-                     function, loop->site);
+    rondo__fatal("%s: the loop made at %s was used from a thread that does not run it; "
+                 "use rondo_loop_post()",
+                 function, loop->site);
 }
 
 static void init_lists(rondo_loop *loop) {

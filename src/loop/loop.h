@@ -10,8 +10,8 @@
 #include <rondo/loop.h>
 #include <rondo/observer.h>
 
-#include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "loop/alarm.h"
 #include "loop/clock.h"
@@ -23,7 +23,6 @@
 #include "loop/signals.h"
 #include "loop/wake.h"
 
-#define RONDO__LOOP_MAGIC 0x52ad1009u
 /* Freed handles whose memory is kept a while, so that a use after `close` finds a dead handle with
  * its name on it instead of somebody else's memory. */
 #define RONDO__QUARANTINE 64
@@ -109,7 +108,7 @@ struct rondo_loop {
 /* alarm.c: the usual case of rondo__alarm_set(), an armed alarm that is pushed ahead: two stores.
  * False when it is not that case, and nothing was done. */
 static inline bool rondo__alarm_push(rondo_loop *loop, rondo__alarm *alarm, uint64_t deadline_ns) {
-    if (deadline_ns < alarm->deadline_ns || loop->wheel.firing) return false; /* also when unset */
+    if (deadline_ns < alarm->deadline_ns) return false; /* also when it is unset */
     alarm->order = ++loop->wheel.order;
     alarm->deadline_ns = deadline_ns;
     return true; /* it is moved when its old slot comes up */

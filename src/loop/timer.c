@@ -112,12 +112,27 @@ int rondo_timer_start_at(rondo_timer *timer, uint64_t deadline_ns, rondo_timer_c
     return 0;
 }
 
-int rondo_timer_again(rondo_timer *timer) {
-    RONDO__CHECK(timer, &timer_kind);
+static __attribute__((noinline)) int again_anyhow(rondo_timer *timer) {
     if (rondo__handle_closing(&timer->base)) return RONDO_ECLOSED;
     if (timer->delay_ns == UINT64_MAX) return RONDO_EINVAL;
     arm(timer, deadline_in(timer->base.loop, timer->delay_ns));
     return 0;
+}
+
+/* What servers do with every byte that comes, to one of many timers, whose memory has to be waited for:
+ * what can be had without it is, and few instructions are spent, so that processors go on to the next one
+ * meanwhile. An armed timer that is pushed ahead is not closing, and has a delay: adding UINT64_MAX to the
+ * time would overflow, or be no deadline. */
+int rondo_timer_again(rondo_timer *timer) {
+    rondo_loop *loop = rondo__here;
+    uint64_t deadline_ns;
+    RONDO__CHECK(timer, &timer_kind);
+    if (RONDO__LIKELY(timer->base.loop == loop && loop->now_fresh &&
+                      !__builtin_add_overflow(loop->now_ns, timer->delay_ns, &deadline_ns) &&
+                      deadline_ns != RONDO__ALARM_UNSET &&
+                      rondo__alarm_push(loop, &timer->alarm, deadline_ns)))
+        return 0;
+    return again_anyhow(timer);
 }
 
 int rondo_timer_stop(rondo_timer *timer) {

@@ -169,7 +169,9 @@ int rondo_loop_run(rondo_loop *loop, rondo_run_mode mode) {
     RONDO__CHECK_LOOP(loop);
     if (loop->front.running || loop->depth > 0) return RONDO_EBUSY; /* depth: in an emission */
     if (loop->pid != getpid()) return RONDO_ENOTSUP; /* its epoll set is the parent's too */
-    loop->front.thread = pthread_self();
+    rondo_loop *outer = rondo__here;
+    rondo__here = loop;
+    loop->front.thread = &rondo__here;
     loop->front.running = true;
     loop->run_since_ns = rondo__clock_ns();
     loop->run_asleep_ns = loop->metrics.asleep_ns;
@@ -178,6 +180,7 @@ int rondo_loop_run(rondo_loop *loop, rondo_run_mode mode) {
     loop->metrics.busy_ns +=
         rondo__clock_ns() - loop->run_since_ns - (loop->metrics.asleep_ns - loop->run_asleep_ns);
     loop->front.running = false;
+    rondo__here = outer;
     return rondo_loop_alive(loop) ? 1 : 0;
 }
 

@@ -117,6 +117,61 @@ TEST(while_the_loop_does_not_run_any_thread_may_use_it) {
     end_loop(loop);
 }
 
+static void let_another_loop_use_it(rondo_timer *timer, void *arg) {
+    pthread_join(harness_thread(arg, timer), NULL);
+}
+static void stop_timer(rondo_loop *self, void *timer) { rondo_timer_stop(timer); }
+static void *use_timer_in_a_loop(void *timer) {
+    rondo_loop *own = rondo_loop_new();
+    rondo_immediate(own, stop_timer, timer);
+    rondo_loop_run(own, RONDO_RUN_ALL);
+    return NULL;
+}
+static void *use_timer_after_a_run(void *timer) {
+    rondo_loop *own = rondo_loop_new();
+    rondo_immediate(own, note_tick, "own");
+    rondo_loop_run(own, RONDO_RUN_ALL);
+    rondo_timer_stop(timer);
+    return NULL;
+}
+
+TEST_ABORTS(a_handle_used_from_a_callback_of_another_threads_loop_is_named,
+            "rondo_timer_stop: the timer '' made at test/trace.h:") {
+    loop = new_virtual_loop();
+    start_timer(loop, 0, let_another_loop_use_it, (void *)use_timer_in_a_loop);
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+}
+
+TEST_ABORTS(a_handle_used_from_a_thread_that_has_run_a_loop_is_named,
+            "rondo_timer_stop: the timer '' made at test/trace.h:") {
+    loop = new_virtual_loop();
+    start_timer(loop, 0, let_another_loop_use_it, (void *)use_timer_after_a_run);
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+}
+
+static void use_both(rondo_loop *inner, void *outer_timer) {
+    note("inner");
+    CHECK_INT(rondo_timer_again(outer_timer), 0);
+    CHECK_INT(rondo_next_tick(inner, note_tick, "tick"), 0);
+}
+static void run_another(rondo_timer *timer, void *arg) {
+    rondo_loop *inner = new_virtual_loop();
+    rondo_immediate(inner, use_both, arg);
+    CHECK_INT(rondo_loop_run(inner, RONDO_RUN_ALL), 0);
+    rondo_loop_free(inner);
+    CHECK_INT(rondo_timer_again(arg), 0);
+    CHECK_INT(rondo_timer_deadline_ns(arg), rondo_loop_now_ns(loop) + 10000000);
+    rondo_immediate(loop, note_tick, "outer");
+}
+TEST(callbacks_of_a_loop_that_a_callback_runs_may_use_both_loops) {
+    loop = new_virtual_loop();
+    rondo_timer *timer = start_timer(loop, 10, note_timer, "timer");
+    start_timer(loop, 5, run_another, timer);
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+    CHECK_TRACE("inner tick outer timer");
+    end_loop(loop);
+}
+
 /* ---- Loops ---- */
 
 TEST_ABORTS(null_is_not_a_loop, "rondo_loop_run: the loop is NULL") {

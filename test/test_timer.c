@@ -243,6 +243,45 @@ TEST(again_counts_the_delay_anew) {
     end_loop(loop);
 }
 
+static void again_in_a_callback(rondo_loop *loop, void *arg) {
+    rondo_timer *timer = rondo_timer_new(loop), *at = rondo_timer_new(loop);
+    uint64_t now_ns = rondo_loop_now_ns(loop);
+    CHECK_INT(rondo_timer_again(timer), RONDO_EINVAL);
+    rondo_timer_start_at(at, 1, note_time, "at");
+    CHECK_INT(rondo_timer_again(at), RONDO_EINVAL);
+    CHECK_INT(rondo_timer_deadline_ns(at), 1);
+    rondo_timer_start(timer, 10, 0, note_time, "t");
+    CHECK_INT(rondo_timer_again(timer), 0);
+    CHECK_INT(rondo_timer_deadline_ns(timer), now_ns + 10 * MS);
+    loop->now_ns += MS;
+    CHECK_INT(rondo_timer_again(timer), 0);
+    CHECK_INT(rondo_timer_deadline_ns(timer), now_ns + 11 * MS);
+    loop->now_ns = now_ns;
+    CHECK_INT(rondo_timer_again(timer), 0); /* nearer: not by pushing it */
+    CHECK_INT(rondo_timer_deadline_ns(timer), now_ns + 10 * MS);
+    rondo_timer_start(timer, UINT64_MAX, 0, note_time, "never"); /* to the end of the clock */
+    loop->now_ns += MS;
+    CHECK_INT(rondo_timer_again(timer), 0);
+    CHECK(rondo_timer_deadline_ns(timer) == UINT64_MAX - 1);
+    loop->now_ns = now_ns;
+    rondo_close(timer);
+    rondo_close(at);
+    CHECK_INT(rondo_timer_again(timer), RONDO_ECLOSED);
+    CHECK_INT(rondo_timer_again(at), RONDO_ECLOSED);
+    note("done");
+}
+TEST(again_in_a_callback_says_the_same_whatever_the_time) {
+    static const uint64_t times[] = {0, 1, 1000 * MS, UINT64_MAX / 2};
+    for (int i = 0; i < 4; i++) {
+        rondo_loop *loop = rondo_loop_new();
+        CHECK_INT(rondo_loop_use_virtual_clock(loop, times[i]), 0);
+        rondo_immediate(loop, again_in_a_callback, NULL);
+        rondo_loop_run(loop, RONDO_RUN_ALL);
+        CHECK_TRACE("done");
+        end_loop(loop);
+    }
+}
+
 TEST(a_timer_that_is_pushed_ahead_all_the_time_never_fires) {
     rondo_loop *loop = new_virtual_loop();
     rondo_timer *timer = start_timer(loop, 50, note_timer, "never");

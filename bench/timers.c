@@ -30,8 +30,8 @@
 #define MAX_ROUNDS 31
 
 enum { START, REARM, STOP, FIRE, FIGURES };
-enum { RONDO, RONDO_CB, LIBEV, LIBUV, LIBRARIES };
-static const char *const names[LIBRARIES] = {"rondo", "rondo-cb", "libev", "libuv"};
+enum { RONDO, RONDO_CB, LIBEV, LIBUV, FLOOR, LIBRARIES };
+static const char *const names[LIBRARIES] = {"rondo", "rondo-cb", "libev", "libuv", "floor"};
 static double ns[LIBRARIES][FIGURES][MAX_ROUNDS];
 
 static unsigned count, fired;
@@ -180,6 +180,41 @@ static void bench_uv(unsigned round) {
 static void bench_uv(unsigned round) { (void)round; }
 #endif
 
+/* ---- the floor ---- */
+
+typedef struct object {
+    _Alignas(64) uint64_t delay, deadline, order;
+    char rest[192 - 3 * sizeof(uint64_t)];
+} object;
+
+static uint64_t floor_now, floor_order;
+
+/* Not inlined: it stands for a call of a library. */
+__attribute__((noinline)) static bool push(object *one) {
+    uint64_t deadline = floor_now + one->delay;
+    if (deadline < one->deadline) return false;
+    one->deadline = deadline;
+    one->order = ++floor_order;
+    return true;
+}
+
+static void bench_floor(unsigned round) {
+    object **objects = calloc(count, sizeof(void *));
+    object *memory = aligned_alloc(64, count * sizeof *memory);
+    if (!objects || !memory) exit(1);
+    for (unsigned i = 0; i < count; i++) {
+        objects[i] = memory + i;
+        *objects[i] = (object){.delay = timeouts[i], .deadline = timeouts[i]};
+    }
+    floor_now++;
+    double begun = now_ns();
+    for (unsigned i = 0; i < REARMS; i++)
+        if (!push(objects[picks[i]])) exit(1);
+    ns[FLOOR][REARM][round] = (now_ns() - begun) / REARMS;
+    free(memory);
+    free(objects);
+}
+
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -189,6 +224,7 @@ static void bench(unsigned library, unsigned round) {
     if (library == RONDO_CB) bench_rondo(round);
     if (library == LIBEV) bench_ev(round);
     if (library == LIBUV) bench_uv(round);
+    if (library == FLOOR) bench_floor(round);
 }
 
 /* One round for each line of the input. */
@@ -199,7 +235,7 @@ static void answer(void) {
         line[strcspn(line, "\n")] = 0;
         while (library < LIBRARIES && strcmp(names[library], line) != 0) library++;
         if (library < LIBRARIES) bench(library, 0);
-        if (library < LIBRARIES && ns[library][FIRE][0] > 0)
+        if (library < LIBRARIES && ns[library][REARM][0] > 0)
             printf("%.1f %.1f %.1f %.1f\n", ns[library][START][0], ns[library][REARM][0],
                    ns[library][STOP][0], ns[library][FIRE][0]);
         else
@@ -212,7 +248,7 @@ static void interleave(unsigned rounds) {
     for (unsigned round = 0; round < rounds; round++)
         for (unsigned library = RONDO_CB; library < LIBRARIES; library++) bench(library, round);
     for (unsigned library = 0; library < LIBRARIES; library++) {
-        if (ns[library][FIRE][0] == 0) continue; /* not there */
+        if (ns[library][REARM][0] == 0) continue; /* not there */
         printf("%s", names[library]);
         for (unsigned f = 0; f < FIGURES; f++) {
             qsort(ns[library][f], rounds, sizeof(double), by_value);

@@ -29,7 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOAD_DEPTH 64 /* at most */
+#define LOAD_DEPTH 64   /* at most */
+#define LOAD_AT_ONCE 32 /* connections that are made; no server's backlog is shorter */
 
 typedef struct load_connection {
     int fd;
@@ -58,19 +59,23 @@ static inline double load_cpu_s(void) {
     return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
-/* A connected socket. Addresses of the loopback range are used in turn, for more than 28,000. */
+/* A connected socket. Each thousand has an address of its own, and so has each run: where the ports of one address are
+ * nearly used up, or wait for what may still be on the way after a run before, finding a free one takes the kernel a
+ * millisecond. */
 static inline int load_dial(int port, unsigned number) {
+    unsigned run = (unsigned)getpid() % 250 + 1;
     struct sockaddr_in from = {.sin_family = AF_INET};
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     if (fd < 0) load_die("socket (see ulimit -n)");
-    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number / 20000);
+    from.sin_addr.s_addr = htonl(127u << 24 | run << 16 | (number / 1000 + 1));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     struct timeval limit = {.tv_sec = 20}; /* a server that doesn't answer is no reason to hang */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (number >= 20000 && bind(fd, (struct sockaddr *)&from, sizeof from) < 0) load_die("bind");
+    if (bind(fd, (struct sockaddr *)&from, sizeof from) < 0) load_die("bind");
     if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) load_die("connect");
     return fd;
 }
@@ -84,11 +89,10 @@ static inline void load_send(int fd, unsigned count) {
     }
 }
 
-/* One request, blocking: learns how long an answer is, head and body. */
+/* To one request, blocking: learns how long an answer is, head and body. */
 static inline size_t load_first_answer(int fd) {
     char text[65536];
     size_t have = 0, whole = 0;
-    load_send(fd, 1);
     while (whole == 0 || have < whole) {
         size_t at = whole == 0 ? have : 0; /* of the body, which may be long, nothing is kept */
         ssize_t n = recv(fd, text + at, sizeof text - 1 - at, 0);
@@ -123,11 +127,15 @@ static inline load_connection *load_connect(int port, unsigned count, unsigned d
                                          "GET %.200s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path);
     for (unsigned i = 0; i < depth; i++)
         memcpy(load_batch + i * load_request_size, request, load_request_size);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0, begun = 0; i < count; i++) {
         connections[i].fd = load_dial(port, i);
-        size_t size = load_first_answer(connections[i].fd);
-        if (i > 0 && size != load_answer_size) load_die("answers differ in size");
-        load_answer_size = size;
+        load_send(connections[i].fd, 1);
+        if (i + 1 < count && i + 1 < begun + LOAD_AT_ONCE) continue;
+        for (; begun <= i; begun++) {
+            size_t size = load_first_answer(connections[begun].fd);
+            if (begun > 0 && size != load_answer_size) load_die("answers differ in size");
+            load_answer_size = size;
+        }
     }
     return connections;
 }

@@ -69,7 +69,7 @@ class Machine:
         self.share, waited = busy_share(3), 0
         while self.share > QUIET and waited < patience:
             if waited == 0:
-                print(f"others take {self.share:.0%} of the processors: waiting for them, {patience} s at most", flush=True)
+                print(f"others take {self.share:.0%} of the processors: waiting for them, {patience:.0f} s at most", flush=True)
             self.share = busy_share(3)
             waited += 3
         self.is_busy = self.share > QUIET

@@ -245,9 +245,9 @@ class Bench:
         """So many runs in all; what is not played in rounds needs so many seconds."""
         self.progress = Progress(steps, self.seconds_in_all, reserved, self.begun)
 
-    def play(self, runs, rounds_wanted, text, servers=()):
+    def play(self, runs, rounds_wanted, text, servers=(), timed=True):
         """Rounds by the rule of bench/rounds.py."""
-        played = rounds.play(runs, rounds_wanted, self.progress, text, servers)
+        played = rounds.play(runs, rounds_wanted, self.progress, text, servers, timed)
         self.shares += played.shares
         return played
 
@@ -266,8 +266,14 @@ class Bench:
             low, high = out["range"]
             rest = [f"{number(out['rate']):>9}/s" if out.get("rate") else "", f"client {out['client_busy']:.0%} busy"
                     + (" (saturated)" if out["client_busy"] > 0.95 else "") if "client_busy" in out else ""]
-            print(f"  {self.names[model].strip('*'):<24} {number(out['figure']):>9} {unit:<6} {number(low) + ' - ' + number(high):>19}"
+            print(f"  {self.names[model].replace('*', ''):<27} {number(out['figure']):>9} {unit:<6} {number(low) + ' - ' + number(high):>19}"
                   f"  x {base} {show_ratio(out['ratio']) if 'ratio' in out else '':>6} {' '.join(rest)}", flush=True)
+        mine = [found["rondo"][figure] for found in played if "rondo" in found]
+        entry["rondo_to"] = {model: ratio(mine, [found[model][figure] for found in played]) for model in entry["models"]
+                             if mine and model not in ("rondo", base) and all(found[model][figure] > 0 for found in played)}
+        if entry["rondo_to"] and base != "rondo":
+            print("  Rondo x " + ", ".join(f"{self.names[model].partition(' (')[0]} {show_ratio(found)}"
+                                          for model, found in entry["rondo_to"].items()), flush=True)
         return entry
 
     def finish(self, tables):

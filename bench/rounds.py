@@ -211,8 +211,9 @@ class Played(list):
             f"{len(self)} rounds, not {self.wanted}: out of time" if len(self) < self.wanted else "")))
 
 
-def play(runs, rounds, progress, text, servers=()):
-    """runs: {model: function that runs it once}, of which a result {"spoilt": True} is told by the run itself."""
+def play(runs, rounds, progress, text, servers=(), timed=True):
+    """runs: {model: function that runs it once}, of which a result {"spoilt": True} is told by the run itself. Where nothing is
+    timed (bytes) others don't matter."""
     good, bad, shares = [], [], []
     models = list(runs)
     for turn in range(rounds + rounds // 2):
@@ -222,7 +223,7 @@ def play(runs, rounds, progress, text, servers=()):
         for model in models[turn % len(models):] + models[:turn % len(models)]:
             watch = Watch(servers)
             found[model] = runs[model]()
-            worst = max(worst, watch.disturbance(), 1.0 if found[model].get("spoilt") else 0.0)
+            worst = max(worst, watch.disturbance() if timed else 0.0, 1.0 if found[model].get("spoilt") else 0.0)
             if turn < rounds:
                 progress.step(f"{text}, {model}")
         found = {model: found[model] for model in models}

@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "from.h"
+
 static int clients = 10000, events_to_send = 50;
 
 static void take_core(int number) {
@@ -125,12 +127,11 @@ static void serve(int ready) {
 
 static int connect_one(uint16_t port, int number) {
     static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET};
+    struct sockaddr_in to = {.sin_family = AF_INET};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    from.sin_addr.s_addr = htonl(0x7f000001u + (unsigned)(number / 20000));
     to.sin_port = htons(port);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) != 0) die("socket");
+    if (fd < 0 || bench_from(fd, (unsigned)number) != 0) die("socket");
     if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) die("connect");
     if (send(fd, request, sizeof request - 1, 0) != sizeof request - 1) die("send");
     return fd;

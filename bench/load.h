@@ -29,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "from.h"
+
 #define LOAD_DEPTH 64   /* at most */
 #define LOAD_AT_ONCE 32 /* connections that are made; no server's backlog is shorter */
 
@@ -59,23 +61,17 @@ static inline double load_cpu_s(void) {
     return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
-/* A connected socket. Each thousand has an address of its own, and so has each run: where the ports of one address are
- * nearly used up, or wait for what may still be on the way after a run before, finding a free one takes the kernel a
- * millisecond. */
+/* A connected socket. */
 static inline int load_dial(int port, unsigned number) {
-    unsigned run = (unsigned)getpid() % 250 + 1;
-    struct sockaddr_in from = {.sin_family = AF_INET};
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     if (fd < 0) load_die("socket (see ulimit -n)");
-    from.sin_addr.s_addr = htonl(127u << 24 | run << 16 | (number / 1000 + 1));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     struct timeval limit = {.tv_sec = 20}; /* a server that doesn't answer is no reason to hang */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (bind(fd, (struct sockaddr *)&from, sizeof from) < 0) load_die("bind");
+    if (bench_from(fd, number) < 0) load_die("bind");
     if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) load_die("connect");
     return fd;
 }

@@ -26,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "from.h"
+
 typedef struct connection {
     int fd;
     size_t awaited; /* octets of the frames to come */
@@ -90,6 +92,7 @@ static void join(int port, int number) {
     if (fd < 0) die("socket (see ulimit -n)");
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (bench_from(fd, (unsigned)number) < 0) die("bind");
     if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) die("connect");
     send_all(fd, request, sizeof request - 1);
     for (;;) {

@@ -112,8 +112,10 @@ static void on_foreign(struct ev_loop *ev, ev_prepare *watcher, int events) {
     loop->ev_parts->foreign_ns += rondo__clock_ns() - before_ns;
 }
 
-/* libev calls this where it would call ev_invoke_pending(). */
+/* libev calls this where it would call ev_invoke_pending(): twice a turn, the first time mostly for
+ * nothing. */
 static void invoke(struct ev_loop *ev) {
+    if (ev_pending_count(ev) == 0) return;
     rondo_loop *loop = ev_userdata(ev);
     if (loop->ev_parts->handed_out) ev_feed_event(ev, &loop->ev_parts->foreign, EV_CUSTOM);
     ev_invoke_pending(ev);

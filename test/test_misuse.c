@@ -5,6 +5,9 @@
  */
 #include "trace.h"
 
+#include <semaphore.h>
+#include <unistd.h>
+
 static rondo_loop *loop;
 
 /* ---- Handles ---- */
@@ -147,6 +150,28 @@ TEST_ABORTS(a_handle_used_from_a_thread_that_has_run_a_loop_is_named,
     loop = new_virtual_loop();
     start_timer(loop, 0, let_another_loop_use_it, (void *)use_timer_after_a_run);
     rondo_loop_run(loop, RONDO_RUN_ALL);
+}
+
+static sem_t running;
+static void stay(rondo_timer *timer, void *arg) {
+    sem_post(&running);
+    for (;;) pause();
+}
+static void *run_it(void *arg) {
+    rondo_loop_run(arg, RONDO_RUN_ALL);
+    return NULL;
+}
+
+TEST_ABORTS(a_handle_used_from_the_thread_that_ran_its_loop_before_is_named,
+            "rondo_timer_stop: the timer '' made at test/trace.h:") {
+    loop = new_virtual_loop();
+    rondo_timer *timer = start_timer(loop, 5, stay, NULL);
+    sem_init(&running, 0, 0);
+    rondo_immediate(loop, note_tick, "first");
+    CHECK_INT(rondo_loop_run(loop, RONDO_RUN_NOWAIT), 1);
+    harness_thread(run_it, loop);
+    while (sem_wait(&running) != 0) {}
+    rondo_timer_stop(timer);
 }
 
 static void use_both(rondo_loop *inner, void *outer_timer) {

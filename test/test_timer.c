@@ -282,6 +282,22 @@ TEST(again_in_a_callback_says_the_same_whatever_the_time) {
     }
 }
 
+/* The callback has been busy, and is the first of its turn to ask for the time. */
+static void again_after_a_while(rondo_loop *loop, void *arg) {
+    uint64_t begun_ns = clock_ns(), real_ns;
+    while ((real_ns = clock_ns()) < begun_ns + 2 * MS) {}
+    CHECK_INT(rondo_timer_again(arg), 0);
+    CHECK(rondo_timer_deadline_ns(arg) >= real_ns + 60000 * MS);
+}
+TEST(again_counts_from_the_call_not_from_the_beginning_of_the_turn) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_timer *timer = start_timer(loop, 60000, note_time, "never");
+    rondo_immediate(loop, again_after_a_while, timer);
+    rondo_loop_run(loop, RONDO_RUN_NOWAIT);
+    CHECK_TRACE("");
+    end_loop(loop);
+}
+
 TEST(a_timer_that_is_pushed_ahead_all_the_time_never_fires) {
     rondo_loop *loop = new_virtual_loop();
     rondo_timer *timer = start_timer(loop, 50, note_timer, "never");

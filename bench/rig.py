@@ -245,9 +245,9 @@ class Bench:
         """So many runs in all; what is not played in rounds needs so many seconds."""
         self.progress = Progress(steps, self.seconds_in_all, reserved, self.begun)
 
-    def play(self, runs, rounds_wanted, text, servers=(), timed=True):
+    def play(self, runs, rounds_wanted, text, servers=(), timed=True, weight=1):
         """Rounds by the rule of bench/rounds.py."""
-        played = rounds.play(runs, rounds_wanted, self.progress, text, servers, timed)
+        played = rounds.play(runs, rounds_wanted, self.progress, text, servers, timed, weight)
         self.shares += played.shares
         return played
 

@@ -27,11 +27,12 @@ from report import CORES
 DISTURBED = 0.05
 WAKE_NS = 10000
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-LEAST = 3  # rounds that are played whatever the time
+LEAST = 3    # rounds that are played whatever the time
+HURRY = 1.2  # times too late is when rows are cut to these
 
 # Seconds on a quiet machine of two cores, and what all of `make bench` may take.
 PARTS = {"count": 45, "count --peers": 30, "loop": 60, "pool": 45, "mem": 110, "net": 170, "fs": 100, "http": 380, "websocket": 75}
-LIMIT = 19 * 60
+LIMIT = 18.5 * 60
 
 
 # --- What others took ----------------------------------------------------------------------------
@@ -162,7 +163,8 @@ class Watch:
 class Progress:
     """How much is done, on a terminal as a bar; and whether there is time for more than what was planned.
 
-    `seconds` is what the part may take in all, `reserved` what its other work needs of that."""
+    `seconds` is what the part may take in all, `reserved` what its other work needs of that. A step of a row that takes longer
+    than others counts as several."""
 
     def __init__(self, steps, seconds=float("inf"), reserved=0, begun=None):
         self.steps, self.done, self.seconds = max(1, steps), 0, seconds - reserved
@@ -176,14 +178,15 @@ class Progress:
         """Seconds, at the pace so far."""
         return self.took() / max(1, self.done) * (self.steps - self.done)
 
-    def is_late(self):
+    def is_late(self, tolerance=1.0):
         """Not told from the first few steps."""
-        return self.took() + self.left() > self.seconds if self.done * 10 >= self.steps else self.took() * 3 > self.seconds
+        expected = self.took() + self.left() if self.done * 10 >= self.steps else self.took() * 3
+        return expected > tolerance * self.seconds
 
-    def step(self, text):
-        self.done = min(self.steps, self.done + 1)
+    def step(self, text, weight=1):
+        self.done = min(self.steps, self.done + weight)
         if self.shown:
-            left, bar = int(self.left()), "#" * (30 * self.done // self.steps)
+            left, bar = int(self.left()), "#" * int(30 * self.done / self.steps)
             sys.stderr.write(f"\r\033[K[{bar:<30}] {self.done / self.steps:>4.0%}  {left // 60}:{left % 60:02} left  {text:.60}")
             sys.stderr.flush()
 
@@ -211,13 +214,13 @@ class Played(list):
             f"{len(self)} rounds, not {self.wanted}: out of time" if len(self) < self.wanted else "")))
 
 
-def play(runs, rounds, progress, text, servers=(), timed=True):
+def play(runs, rounds, progress, text, servers=(), timed=True, weight=1):
     """runs: {model: function that runs it once}, of which a result {"spoilt": True} is told by the run itself. Where nothing is
     timed (bytes) others don't matter."""
     good, bad, shares = [], [], []
     models = list(runs)
     for turn in range(rounds + rounds // 2):
-        if turn >= min(rounds, LEAST) and progress.is_late():
+        if turn >= rounds and progress.is_late() or turn >= LEAST and progress.is_late(HURRY):
             break
         found, worst = {}, 0.0
         for model in models[turn % len(models):] + models[:turn % len(models)]:
@@ -225,14 +228,14 @@ def play(runs, rounds, progress, text, servers=(), timed=True):
             found[model] = runs[model]()
             worst = max(worst, watch.disturbance() if timed else 0.0, 1.0 if found[model].get("spoilt") else 0.0)
             if turn < rounds:
-                progress.step(f"{text}, {model}")
+                progress.step(f"{text}, {model}", weight)
         found = {model: found[model] for model in models}
         shares.append(round(worst, 4))
         good.append(found) if worst <= DISTURBED else bad.append((worst, found))
         if len(good) == rounds:
             break
     for _ in range(len(models) * max(0, rounds - len(good) - len(bad))):
-        progress.step(text)  # what is left out
+        progress.step(text, weight)  # what is left out
     progress.clear()
     played = min(rounds, len(good) + len(bad))
     missing = played - len(good)

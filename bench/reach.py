@@ -137,14 +137,14 @@ ROWS = [
     Row("thread to loop, x eventfd", [1.1], lambda: [pool("wake", "ratio")], "see *The pool*", shown=lambda x: f"{x:.2f}",
         peers=pool_peers("wake", "eventfd", "libuv", "libev"), rows=[("pool", "wake")]),
     Row("job to a worker and back, us, 1 / 64 in flight", [4, 0.6], lambda: [pool("job_1"), pool("job_64")],
-        "with one in flight two wake-ups of a sleeping thread; see *The pool*", peers=lambda: " / ".join(
+        "see *The pool*: what two threads need without a library is in the table", peers=lambda: " / ".join(
             filter(None, (pool_peers("job_1", "libuv")(), pool_peers("job_64", "libuv")()))), rows=[("pool", "job_1"), ("pool", "job_64")]),
     Row("cached 4 KiB read, one after another, x libuv's rate", [6], lambda: [
         dig(load("pool"), "rows", "read4k_1", "models", "rondo", "ratio", 0) and 1 / pool("read4k_1", "ratio")], "see *Files*", less=False,
         rows=[("pool", "read4k_1")]),
     Row("the door with no observer, ns for the outermost callback / for one inside another", [3, 3],
         lambda: [dig(load("loop"), "rows", "door", "models", model, "figure") for model in ("rondo", "nested")],
-        "the outermost settles the loop behind it (flushes, ticks); see *Timers*", rows=[("loop", "door")]),
+        "see *Timers*", rows=[("loop", "door")]),
     Row("idle crowd and 1,000 requests/s: processor time x without it / MB resident", [1.2, 60],
         lambda: [crowd("ratio"), (crowd("resident") or 0) / 1e6 or None], "see *Memory*", rows=[("mem", "crowd")]),
     Row("processor time for a request at the most connections the machine allows, x at 100", [1.6],

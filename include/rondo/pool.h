@@ -50,8 +50,9 @@ RONDO_API void rondo_lane_set_idle_ms(rondo_lane *lane, uint64_t idle_ms);
 /* Waking a thread that sleeps takes many times as long as a small job. So a thread without work, one of
  * the lane at a time, and the loop when it has nothing to do but to wait for a job of the lane, first
  * look again and again, for so many microseconds at most (20 unless set; 1,000 at most; 0: never), while
- * that pays: while jobs come, and end, within that time. One that doesn't ends it. It never happens in a
- * process that has one core only. */
+ * that pays: while jobs come, and end, within that time, what the other needed to wake up not counted. A thread
+ * that has just woken the loop looks longer, six times as long at most. One that doesn't come ends it. It never
+ * happens in a process that has one core only. */
 RONDO_API void rondo_lane_set_spin_us(rondo_lane *lane, unsigned us);
 
 /* For threads that start from now on: bytes of stack (1 MiB unless set; at least 64 KiB, else

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__GNUC__)
 #define RONDO_API __attribute__((visibility("default")))
@@ -65,7 +66,9 @@ static inline rondo_slice rondo_slice_of(const void *data, size_t len) {
 }
 
 /* A slice of the string `text`, without its NUL. NULL gives an empty slice. */
-RONDO_API rondo_slice rondo_slice_text(const char *text);
+static inline rondo_slice rondo_slice_text(const char *text) {
+    return rondo_slice_of(text, text ? strlen(text) : 0);
+}
 
 typedef struct rondo_loop rondo_loop;               /* loop.h */
 typedef struct rondo_handle rondo_handle;           /* handle.h: what all handles have in common */

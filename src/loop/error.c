@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of error codes, read in its three directions, and the two functions of base.h.
+ * The table of error codes, read in its three directions, and the version.
  */
 #include <rondo/error.h>
 
 #include <errno.h>
-#include <string.h>
 
 #include "loop/assert.h"
 
 const char *rondo_version(void) {
     return RONDO__TEXT(RONDO_VERSION_MAJOR) "." RONDO__TEXT(RONDO_VERSION_MINOR) "." RONDO__TEXT(
         RONDO_VERSION_PATCH);
-}
-
-rondo_slice rondo_slice_text(const char *text) {
-    return rondo_slice_of(text, text ? strlen(text) : 0);
 }
 
 const char *rondo_error_name(int error) {

@@ -33,11 +33,12 @@ static inline char *put(char *at, rondo_slice text) {
 }
 #define PUT(at, literal) put((at), rondo_slice_of(literal, sizeof(literal) - 1))
 
-/* Written where it belongs, from its end: how long it becomes is counted first. */
+/* Written where it belongs, from its end: how long it becomes is counted first, without dividing. */
 static inline char *put_decimal(char *at, uint64_t number) {
     size_t len = 1;
-    for (uint64_t left = number; left >= 10; left /= 10) len++;
-    for (size_t i = len; i-- > 0; number /= 10) at[i] = (char)('0' + number % 10);
+    for (uint64_t limit = 10; number >= limit && len < 20; limit *= 10) len++;
+    for (size_t i = len; i-- > 1; number /= 10) at[i] = (char)('0' + number % 10);
+    *at = (char)('0' + number);
     return at + len;
 }
 

@@ -100,6 +100,17 @@ def resident_bytes(pid):
         return int(statm.read().split()[1]) * resource.getpagesize()
 
 
+def resident_together(pids):
+    """Of several processes of one program: what they share, the pages of its libraries, counts once, as in memory."""
+    own, shared = [], []
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            kib = {line.split(":")[0]: int(line.split()[1]) for line in file if line.endswith("kB\n")}
+        own.append(kib["Private_Clean"] + kib["Private_Dirty"])
+        shared.append(kib["Shared_Clean"] + kib["Shared_Dirty"])
+    return 1024 * (sum(own) + max(shared))
+
+
 class Server:
     """A program on the servers' core, maybe under a tool, that listens to `port`, or says on its first line what port it has."""
 

@@ -43,6 +43,30 @@ TEST(time_stands_still_in_a_callback_and_is_read_anew_in_the_next) {
     end_loop(loop);
 }
 
+static int nested;
+static void note_nested(rondo_emitter *emitter, void *payload, void *arg) {
+    uint64_t until_ns = clock_ns() + 1000000;
+    while (clock_ns() < until_ns) {}
+    nested++;
+}
+static void emit_in_a_callback(rondo_timer *timer, void *arg) {
+    rondo_loop *loop = rondo_handle_loop(timer);
+    uint64_t now_ns = rondo_loop_now_ns(loop);
+    CHECK_INT(rondo_emitter_emit(arg, "event", NULL), 1);
+    CHECK(nested == 1);
+    CHECK(rondo_loop_now_ns(loop) == now_ns);
+}
+TEST(time_stands_still_behind_a_callback_inside_of_one) {
+    rondo_loop *loop = rondo_loop_new();
+    rondo_emitter *emitter = rondo_emitter_new(loop);
+    CHECK_INT(rondo_emitter_on(emitter, "event", note_nested, NULL), 0);
+    start_timer(loop, 0, emit_in_a_callback, emitter);
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+    CHECK_INT(nested, 1);
+    rondo_close(emitter);
+    end_loop(loop);
+}
+
 static void be_late(rondo_loop *loop, void *arg) {
     start_timer(loop, 1, note_timer, "timer");
     rondo_async_send(arg);

@@ -467,6 +467,19 @@ def test_a_cold_file_is_cold():
             run.end(128 + signal.SIGTERM)
 
 
+def test_a_file_that_was_just_sent_can_be_cold():
+    """Though sockets keep some of its pages for a while."""
+    with tempfile.TemporaryDirectory(prefix="rondo-compare-test-", dir="/var/tmp") as disk:
+        if is_in_memory(disk):
+            print("# skipped: /var/tmp is in memory")
+            return
+        with Comparison(*short("--workload", "file-1m,file-cold", "--models", "epoll", "--rate", "50"), environ={"TMPDIR": disk}) as run:
+            run.end()
+            with open(os.path.join(run.folder, "compare.json"), encoding="utf-8") as file:
+                points = [p for p in json.load(file)["points"] if p["workload"] == "file-cold"]
+        assert points and all("TMPDIR" not in (p["reason"] or "") for p in points), points
+
+
 def test_where_no_file_can_be_cold_none_is_said_to_be():
     with tempfile.TemporaryDirectory(prefix="rondo-compare-test-", dir="/dev/shm") as memory:
         if not is_in_memory(memory):

@@ -7,10 +7,11 @@ exact where it can be:
 - Of servers and clients that have a processor of their own: what one of their threads, ready to run, waited for it (the second
   field of /proc/PID/task/TID/schedstat), as a share of what they ran and waited there. Waiting for each other is no
   disturbance, so what the others of them on that processor ran (with its ksoftirqd, which does their work too) is taken off first; and
-  neither is being woken: WAKE_NS for each time that it got the processor.
+  neither is being woken: WAKE_NS for each time that it got the processor. A virtual machine whose processors sleep takes longer than that to wake
+  one, without anybody else: so others never took more than they ran, all of them together (next).
 - Where several busy threads of theirs share processors (the pool, server and client on one core) others can hide behind that. So there
-  the time of all processes counts, too, that are not ours nor the kernel's (/proc/PID/stat, their ended children included), as a share of
-  all processors'. It comes in ticks of the clock: fewer than three say nothing. Where the kernel has no schedstat it is all there is.
+  what all tasks ran counts that are not ours (schedstat, but for ksoftirqd; of their ended children /proc/PID/stat, in ticks of the clock),
+  as a share of all processors'. Where the kernel has no schedstat that is all there is, in ticks, of which fewer than three say nothing.
 - Of a virtual machine: what its host took, where it says so (steal in /proc/stat), of our processors.
 
 Half as many rounds again are played at most, and none when the part has had its time (see Progress); then the least disturbed
@@ -90,27 +91,31 @@ def lost(group, helper=0):
 
 
 def processes():
-    """{pid: (parent, whether it is the kernel's, seconds that it and its ended children have taken)}"""
+    """{pid: (parent, seconds that it and its ended children have taken)}: without ksoftirqd, who does the others' work."""
     found = {}
+    helpers = set(KSOFTIRQD.values())
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/stat") as stat:
                 words = stat.read().rpartition(")")[2].split()
         except OSError:
             continue
-        found[int(pid)] = int(words[1]), bool(int(words[6]) & 0x200000), sum(map(int, words[11:15])) * TICK_S
+        if pid in helpers or not KNOWS_WAITS and int(words[6]) & 0x200000:  # the kernel's, of whom ticks say little
+            continue
+        own = sum(one[0] for one in threads(pid).values()) / 1e9 if KNOWS_WAITS else sum(map(int, words[11:13])) * TICK_S
+        found[int(pid)] = int(words[1]), own + sum(map(int, words[13:15])) * TICK_S
     return found
 
 
 def taken_by_others(ours):
-    """Seconds of processes that are neither ours (of `ours` and their descendants) nor the kernel's."""
+    """Seconds of processes that are not ours (of `ours` and their descendants)."""
     all_of_them = processes()
 
     def is_ours(pid):
         while pid in all_of_them and pid not in ours:
             pid = all_of_them[pid][0]
         return pid in ours
-    return sum(seconds for pid, (_, kernel, seconds) in all_of_them.items() if not kernel and not is_ours(pid))
+    return sum(seconds for pid, (_, seconds) in all_of_them.items() if not is_ours(pid))
 
 
 def stolen():
@@ -152,9 +157,12 @@ class Watch:
             groups.setdefault(key[0], []).append([now - then for now, then in zip(figures, before)])
         for core, figures in ended:
             groups.setdefault(core, []).append(figures)
-        shares = [lost(group, helpers.get(core, 0) - self.before[1].get(core, 0)) for core, group in groups.items()]
-        if not KNOWS_WAITS or None in groups or any(map(is_shared, groups.values())):
-            shares.append(ticks_share(taken - self.before[2], took * os.cpu_count()))
+        taken = max(0.0, taken - self.before[2])
+        shares = [min(lost(group, helpers.get(core, 0) - self.before[1].get(core, 0)), taken / took) for core, group in groups.items()]
+        if not KNOWS_WAITS:
+            shares.append(ticks_share(taken, took * os.cpu_count()))
+        elif None in groups or any(map(is_shared, groups.values())):
+            shares.append(taken / (took * os.cpu_count()))
         return max(0.0, ticks_share(host - self.before[3], took * len(CORES)), *shares)
 
 

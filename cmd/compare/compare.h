@@ -87,8 +87,9 @@ typedef struct run {
     int dir_lock;     /* the directory, locked; -1: it can't be */
     char exe[4096];   /* this program */
     server server;
-    bool up;      /* the server */
-    bool stained; /* the server has not done all it was asked for: the next load gets a new one */
+    bool has_disk; /* below run.files: what is dropped from the page cache is not kept in memory */
+    bool up;       /* the server */
+    bool stained;  /* the server has not done all it was asked for: the next load gets a new one */
     uint16_t port;
     double fresh_resident; /* of the server, before any connection */
     double *maximum;       /* for each subject and workload, of the first round; 0: none */
@@ -108,8 +109,6 @@ bool scratch_make(run *self);
 void scratch_remove(run *self);
 /* Drops one of run.files from the page cache. */
 void scratch_make_cold(const run *self, const char *name);
-/* Whether that does anything: a file system that is in memory keeps it. */
-bool scratch_can_be_cold(const run *self, const char *name);
 /* Writes the report into a new directory beside it, which stays, and says where: for when it can't be where it should. */
 int scratch_keep(const results *all);
 

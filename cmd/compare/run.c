@@ -194,7 +194,7 @@ static bool do_shot(run *self, const planned *shot) {
         return false;
     }
     const char *cold = workload_rows[shot->workload].cold;
-    if (cold && !scratch_can_be_cold(self, cold))
+    if (cold && !self->has_disk)
         reason = "its files stay in memory: TMPDIR is on no disk";
     else if (shot->fresh || self->stained || !self->up)
         reason = start(self, shot->subject);

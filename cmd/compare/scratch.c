@@ -101,23 +101,6 @@ static bool make_directory(run *self, const char *parent) {
     return false;
 }
 
-bool scratch_make(run *self) {
-    const char *parent = parent_of_all();
-    remove_what_was_left(parent);
-    if (!make_directory(self, parent)) return false;
-    snprintf(self->files, sizeof self->files, "%s/files", self->dir);
-    snprintf(self->scratch, sizeof self->scratch, "%s/peers", self->dir);
-    /* Everybody may read it: a server of root's may have children that are nobody. */
-    bool well = chmod(self->dir, 0755) == 0 && mkdir(self->files, 0755) == 0 &&
-                mkdir(self->scratch, 0755) == 0;
-    int directory = open(self->files, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (size_t i = 0; i < WORKLOAD_FILES; i++)
-        well = well && write_file(directory, &workload_files[i]);
-    if (directory >= 0) close(directory);
-    if (!well) complain("can't make files in %s: %s", self->dir, strerror(errno));
-    return well;
-}
-
 /* How much of the file is in memory, from 0 to 1; -1: nobody can tell. */
 static double resident_part(int fd) {
     struct stat about;
@@ -147,16 +130,35 @@ static int drop(const run *self, const char *name) {
     return fd;
 }
 
-void scratch_make_cold(const run *self, const char *name) {
-    int fd = drop(self, name);
-    if (fd >= 0) close(fd);
-}
-
-bool scratch_can_be_cold(const run *self, const char *name) {
+/* While nobody else has its pages: sockets keep those that are on their way. */
+static bool can_be_cold(const run *self, const char *name) {
     int fd = drop(self, name);
     double left = fd >= 0 ? resident_part(fd) : -1;
     if (fd >= 0) close(fd);
-    return left < 0.5; /* some pages may be on their way through sockets, which keep them */
+    return left < 0.5;
+}
+
+bool scratch_make(run *self) {
+    const char *parent = parent_of_all();
+    remove_what_was_left(parent);
+    if (!make_directory(self, parent)) return false;
+    snprintf(self->files, sizeof self->files, "%s/files", self->dir);
+    snprintf(self->scratch, sizeof self->scratch, "%s/peers", self->dir);
+    /* Everybody may read it: a server of root's may have children that are nobody. */
+    bool well = chmod(self->dir, 0755) == 0 && mkdir(self->files, 0755) == 0 &&
+                mkdir(self->scratch, 0755) == 0;
+    int directory = open(self->files, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < WORKLOAD_FILES; i++)
+        well = well && write_file(directory, &workload_files[i]);
+    if (directory >= 0) close(directory);
+    self->has_disk = can_be_cold(self, workload_files[WORKLOAD_FILES - 1].name);
+    if (!well) complain("can't make files in %s: %s", self->dir, strerror(errno));
+    return well;
+}
+
+void scratch_make_cold(const run *self, const char *name) {
+    int fd = drop(self, name);
+    if (fd >= 0) close(fd);
 }
 
 void scratch_remove(run *self) {

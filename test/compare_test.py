@@ -5,6 +5,7 @@
 
 What a run finds is not compared with any clock: the machine may be busy.
 """
+import contextlib
 import ctypes
 import fcntl
 import glob
@@ -435,7 +436,7 @@ def resident(path):
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
-    libc.mincore.argtypes = libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
     size = os.path.getsize(path)
     pages = ctypes.create_string_buffer((size + mmap.PAGESIZE - 1) // mmap.PAGESIZE)
@@ -446,15 +447,21 @@ def resident(path):
     return any(page & 1 for page in pages.raw)
 
 
-def is_in_memory(folder):
-    kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True).stdout
-    return kind.strip() in ("tmpfs", "ramfs")
+@contextlib.contextmanager
+def folder_in(parent, in_memory):
+    """Gives a new folder there, or None, and says so, where that file system is not in memory, or is, against what is wanted."""
+    with tempfile.TemporaryDirectory(prefix="rondo-compare-test-", dir=parent) as folder:
+        kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True).stdout
+        if (kind.strip() in ("tmpfs", "ramfs")) == in_memory:
+            yield folder
+        else:
+            print(f"# skipped: {parent} is {'not ' if in_memory else ''}in memory")
+            yield None
 
 
 def test_a_cold_file_is_cold():
-    with tempfile.TemporaryDirectory(prefix="rondo-compare-test-", dir="/var/tmp") as disk:
-        if is_in_memory(disk):
-            print("# skipped: /var/tmp is in memory")
+    with folder_in("/var/tmp", in_memory=False) as disk:
+        if not disk:
             return
         with Comparison("--workload", "file-cold", "--models", "epoll", "--duration", "30", environ={"TMPDIR": disk}) as run:
             run.wait_for("epoll")
@@ -469,9 +476,8 @@ def test_a_cold_file_is_cold():
 
 def test_a_file_that_was_just_sent_can_be_cold():
     """Though sockets keep some of its pages for a while."""
-    with tempfile.TemporaryDirectory(prefix="rondo-compare-test-", dir="/var/tmp") as disk:
-        if is_in_memory(disk):
-            print("# skipped: /var/tmp is in memory")
+    with folder_in("/var/tmp", in_memory=False) as disk:
+        if not disk:
             return
         with Comparison(*short("--workload", "file-1m,file-cold", "--models", "epoll", "--rate", "50"), environ={"TMPDIR": disk}) as run:
             run.end()
@@ -481,9 +487,8 @@ def test_a_file_that_was_just_sent_can_be_cold():
 
 
 def test_where_no_file_can_be_cold_none_is_said_to_be():
-    with tempfile.TemporaryDirectory(prefix="rondo-compare-test-", dir="/dev/shm") as memory:
-        if not is_in_memory(memory):
-            print("# skipped: /dev/shm is not in memory")
+    with folder_in("/dev/shm", in_memory=True) as memory:
+        if not memory:
             return
         with Comparison(*short("--workload", "file-cold", "--models", "epoll", "--rate", "50"), environ={"TMPDIR": memory}) as run:
             out, _ = run.end()

@@ -4,6 +4,7 @@
  * order of adding. What happens to a request then is in test_http_router.c.
  */
 #include "harness.h"
+#include "random.h"
 
 #include <rondo.h>
 #include <stdio.h>
@@ -516,39 +517,33 @@ static int naive_find(const naive *all, const char *method, const char *path) {
     return found_at;
 }
 
-static unsigned seed;
-static unsigned pick_below(unsigned n) {
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 16) % n;
-}
-
 /* Few texts, so that patterns and paths meet often. */
 static void random_pattern(char *ret_text) {
     static const char *const parts[] = {"/a", "/b", "/ab", "/:x", "/:x", "/c"};
     size_t len = 0;
-    for (unsigned i = 0, n = 1 + pick_below(4); i < n; i++) {
-        const char *part = parts[pick_below(6)];
+    for (unsigned i = 0, n = 1 + below(4); i < n; i++) {
+        const char *part = parts[below(6)];
         if (part[1] == ':')
             len += (size_t)sprintf(ret_text + len, "/:x%u", i);
         else
             len += (size_t)sprintf(ret_text + len, "%s", part);
     }
-    unsigned tail = pick_below(8);
+    unsigned tail = below(8);
     if (tail < 2) strcpy(ret_text + len, tail == 0 ? "/*" : "/");
 }
 
 static void random_path(char *ret_text) {
     static const char *const parts[] = {"/a", "/b", "/ab", "/z", "/c", "/"};
     ret_text[0] = '\0';
-    for (unsigned i = 0, n = 1 + pick_below(5); i < n; i++) strcat(ret_text, parts[pick_below(6)]);
+    for (unsigned i = 0, n = 1 + below(5); i < n; i++) strcat(ret_text, parts[below(6)]);
 }
 
 static void add_random(rondo_http_router *router, naive *all) {
     static const char *const methods[] = {"GET", "POST", "*", "HEAD"};
     char pattern[64];
     random_pattern(pattern);
-    const char *method = methods[pick_below(4)];
-    bool mounted = pick_below(6) == 0 && pattern[strlen(pattern) - 1] != '*';
+    const char *method = methods[below(4)];
+    bool mounted = below(6) == 0 && pattern[strlen(pattern) - 1] != '*';
     uintptr_t number = (uintptr_t)all->count;
     int result = mounted ? rondo_http_router_mount(router, pattern, handler, (void *)number)
                          : rondo_http_router_add(router, method, pattern, handler, (void *)number);
@@ -563,7 +558,7 @@ static void compare_with_naive(const rondo_http_router *router, const naive *all
     static const char *const methods[] = {"GET", "POST", "HEAD", "OPTIONS", "PUT"};
     char path[64];
     random_path(path);
-    const char *method = methods[pick_below(5)];
+    const char *method = methods[below(5)];
     rondo__match match = find(router, method, path);
     int want_number = naive_find(all, method, path);
     if (match.outcome == 308) return; /* the naive one knows nothing of these */
@@ -580,9 +575,8 @@ TEST(random_tables_agree_with_a_naive_matcher) {
     for (int i = 0; i < tables; i++) {
         naive all = {0};
         rondo_http_router *router = new_router();
-        seed = (unsigned)i * 7919u + 1;
-        for (unsigned k = 0, n = 1 + pick_below(NAIVE_MOST - 1); k < n; k++)
-            add_random(router, &all);
+        random_begin((uint64_t)i);
+        for (unsigned k = 0, n = 1 + below(NAIVE_MOST - 1); k < n; k++) add_random(router, &all);
         for (int k = 0; k < 200; k++) compare_with_naive(router, &all);
         rondo_http_router_free(router);
     }

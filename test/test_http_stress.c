@@ -10,14 +10,9 @@
  * RONDO_STRESS_REQUESTS=100000 build/test/test_http_stress
  */
 #include "http_peer.h"
+#include "random.h"
 
 enum { CLIENTS = 24, MOST_ASKED = 4, ANSWER_ROOM = 1 << 20, PIECE = 60000 };
-
-static uint64_t dice_state;
-static size_t dice(size_t below) {
-    dice_state = dice_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (size_t)(dice_state >> 33) % below;
-}
 
 static size_t setting(const char *name, size_t usual) {
     const char *text = getenv(name);
@@ -88,7 +83,7 @@ static void write_on(rondo_http_response *response, void *arg) {
 }
 
 static void begin_pieces(exchange *e) {
-    e->left = dice(5) == 0 ? 300000 : dice(5000);
+    e->left = below(5) == 0 ? 300000 : below(5000);
     int result = rondo_http_response_begin(e->response, 200, -1);
     CHECK(result == 0 || result == RONDO_ECLOSED);
     if (result < 0) { /* nothing has begun, so there is nothing to write to */
@@ -102,7 +97,7 @@ static void begin_pieces(exchange *e) {
 static void break_off(exchange *e) {
     int result = rondo_http_response_begin(e->response, 200, 1000);
     CHECK(result == 0 || result == RONDO_ECLOSED);
-    rondo_http_response_write(e->response, rondo_slice_of(piece, dice(999)));
+    rondo_http_response_write(e->response, rondo_slice_of(piece, below(999)));
     end_with(e, rondo_http_response_end(e->response));
 }
 
@@ -136,9 +131,9 @@ static void later(exchange *e, uint64_t ms) {
 static void on_data(rondo_http_request *request, rondo_slice chunk, void *arg) {
     exchange *e = arg;
     CHECK(!e->ended && !e->body_ended && chunk.len > 0);
-    if (e->way == 'p' && !e->timer && dice(2) == 0) {
+    if (e->way == 'p' && !e->timer && below(2) == 0) {
         CHECK_INT(rondo_http_request_pause(request), 0);
-        later(e, dice(30));
+        later(e, below(30));
     }
 }
 
@@ -154,7 +149,7 @@ static void on_aborted(rondo_http_response *response, void *arg) {
     CHECK(!e->aborted && !e->ended && !e->closed);
     e->aborted = true;
     aborted++;
-    if (dice(3) == 0) answer(e); /* harmless, though nobody hears it */
+    if (below(3) == 0) answer(e); /* harmless, though nobody hears it */
     if (!e->ended) give_up(e);
 }
 
@@ -171,7 +166,7 @@ static void on_request(rondo_http_request *request, rondo_http_response *respons
         rondo_http_request_on_data(request, on_data, e);
         rondo_http_request_on_end(request, on_end, e);
     } else if (e->way == 't' || e->way == 'd') {
-        later(e, dice(50));
+        later(e, below(50));
     } else if (e->way == 'i') {
         later(e, 0);
     } else {
@@ -199,7 +194,7 @@ static size_t begun, finished;
 static unsigned numbers;
 
 static size_t add_body(client *c, bool chunked) {
-    size_t len = dice(4) == 0 ? dice(20000) : dice(200), at = c->len;
+    size_t len = below(4) == 0 ? below(20000) : below(200), at = c->len;
     if (!chunked) {
         c->len += (size_t)sprintf(c->out + c->len, "Content-Length: %zu\r\n\r\n", len);
         memset(c->out + c->len, 'x', len);
@@ -208,7 +203,7 @@ static size_t add_body(client *c, bool chunked) {
     }
     c->len += (size_t)sprintf(c->out + c->len, "Transfer-Encoding: chunked\r\n\r\n");
     while (len > 0) {
-        size_t some = 1 + dice(len);
+        size_t some = 1 + below(len);
         c->len += (size_t)sprintf(c->out + c->len, "%zx\r\n", some);
         memset(c->out + c->len, 'y', some);
         c->len += some;
@@ -220,7 +215,7 @@ static size_t add_body(client *c, bool chunked) {
 }
 
 static void begin_client(client *c) {
-    size_t count = 1 + dice(MOST_ASKED);
+    size_t count = 1 + below(MOST_ASKED);
     memset(c, 0, sizeof *c);
     c->fd = harness_connect(web.port);
     CHECK_INT(fcntl(c->fd, F_SETFL, O_NONBLOCK), 0);
@@ -229,18 +224,18 @@ static void begin_client(client *c) {
     CHECK(c->out && c->in);
     c->first = numbers;
     for (size_t i = 0; i < count; i++) {
-        char way = ways[dice(sizeof ways - 1)];
-        bool has_body = way == 'e' || way == 'p' || dice(6) == 0;
+        char way = ways[below(sizeof ways - 1)];
+        bool has_body = way == 'e' || way == 'p' || below(6) == 0;
         c->ways[i] = way;
         c->len += (size_t)sprintf(c->out + c->len, "%s /%c%u HTTP/1.1\r\nHost: a\r\n",
                                   has_body ? "POST" : "GET", way, numbers++);
         if (has_body)
-            add_body(c, dice(2));
+            add_body(c, below(2));
         else
             c->len += (size_t)sprintf(c->out + c->len, "\r\n");
     }
-    c->cut = dice(2) ? dice(c->len + 1) : SIZE_MAX;
-    c->answers_cut = dice(3) == 0 ? dice(2000) : SIZE_MAX;
+    c->cut = below(2) ? below(c->len + 1) : SIZE_MAX;
+    c->answers_cut = below(3) == 0 ? below(2000) : SIZE_MAX;
     begun += count;
 }
 
@@ -276,7 +271,7 @@ static bool has_all(const client *c) {
 
 /* What came; false when the connection has ended. */
 static bool take(client *c) {
-    size_t room = ANSWER_ROOM - c->in_len, want = dice(3) ? room : dice(5000) + 1;
+    size_t room = ANSWER_ROOM - c->in_len, want = below(3) ? room : below(5000) + 1;
     if (room == 0) FAIL("an answer without an end");
     ssize_t got = recv(c->fd, c->in + c->in_len, want < room ? want : room, 0);
     if (got > 0) c->in_len += (size_t)got;
@@ -287,26 +282,26 @@ static bool take(client *c) {
 static void move(client *c) {
     size_t stop = c->cut < c->len ? c->cut : c->len;
     if (c->at < stop) {
-        size_t most = dice(4) == 0 ? 20 : 30000, some = 1 + dice(most);
+        size_t most = below(4) == 0 ? 20 : 30000, some = 1 + below(most);
         if (some > stop - c->at) some = stop - c->at;
         ssize_t sent = send(c->fd, c->out + c->at, some, MSG_NOSIGNAL);
         if (sent > 0) c->at += (size_t)sent;
     }
     bool open = take(c);
     if (c->at >= c->cut || c->in_len >= c->answers_cut) {
-        if (dice(3) == 0 && !c->half && open) { /* it only ends its sending, and waits a little */
+        if (below(3) == 0 && !c->half && open) { /* it only ends its sending, and waits a little */
             shutdown(c->fd, SHUT_WR);
             c->half = true;
             c->cut = c->len + 1;
             c->answers_cut = SIZE_MAX;
-        } else if (!c->half || dice(20) == 0) {
-            end_client(c, dice(2));
+        } else if (!c->half || below(20) == 0) {
+            end_client(c, below(2));
             return;
         }
     }
     if (!c->half && has_all(c)) {
         judge(c);
-        end_client(c, dice(2));
+        end_client(c, below(2));
     } else if (!open) {
         if (!c->half && !c->jumped && c->at >= c->len && !strpbrk(c->ways, "cdb")) judge(c);
         end_client(c, false);
@@ -327,13 +322,13 @@ static void drive(size_t requests) {
             if (c->fd < 0 && begun < until) begin_client(c);
             if (c->fd < 0) continue;
             busy = true;
-            if (dice(3)) move(c);
+            if (below(3)) move(c);
         }
-        turns(1 + (int)dice(2));
-        bool jump = dice(40) == 0;
+        turns(1 + (int)below(2));
+        bool jump = below(40) == 0;
         for (int i = 0; i < CLIENTS && jump; i++) clients[i].jumped = true;
         web_advance(&web,
-                    jump ? 1000 + dice(20000) : dice(10)); /* timers, and now and then timeouts */
+                    jump ? 1000 + below(20000) : below(10)); /* timers, and now and then timeouts */
         if (++round % 256 == 0) rondo__loop_verify(web.loop);
     }
     for (int i = 0; i < 50 && asked != closed; i++) web_advance(&web, 100);
@@ -342,7 +337,7 @@ static void drive(size_t requests) {
 
 TEST(clients_go_at_any_octet) {
     size_t requests = setting("RONDO_STRESS_REQUESTS", harness_is_slow() ? 600 : 4000);
-    dice_state = setting("RONDO_STRESS_SEED", 1);
+    random_begin(setting("RONDO_STRESS_SEED", 1));
     memset(piece, '.', sizeof piece);
     web_open(&web, on_request, NULL, NULL);
     for (int i = 0; i < CLIENTS; i++) clients[i].fd = -1;

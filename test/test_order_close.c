@@ -4,6 +4,7 @@
  * the modes of a run, and that all of it is the same every time.
  */
 #include "channel.h"
+#include "random.h"
 #include "trace.h"
 
 #include <signal.h>
@@ -198,11 +199,6 @@ TEST(order_35_run_modes_end_after_a_turn_or_a_callback_or_nothing_alive) {
 
 static rondo_async *mixed_async;
 static channel mixed_channel;
-static unsigned random_state;
-static unsigned next_random(unsigned below) {
-    random_state = random_state * 1664525u + 1013904223u;
-    return (random_state >> 16) % below;
-}
 
 static void mixed_timer(rondo_timer *timer, void *arg);
 static void mixed_loop(rondo_loop *self, void *arg);
@@ -212,10 +208,10 @@ static void mixed_closed(rondo_handle *handle, void *arg) { note("x"); }
 static void mix(const char *word) {
     note("%s%d", word, (int)rondo_loop_turn(loop));
     for (int i = 0; i < 2; i++) {
-        switch (next_random(rondo_loop_turn(loop) < 12 ? 7 : 40)) {
+        switch (below(rondo_loop_turn(loop) < 12 ? 7 : 40)) {
         case 0: rondo_next_tick(loop, mixed_loop, "k"); break;
         case 1: rondo_immediate(loop, mixed_loop, "i"); break;
-        case 2: start_timer(loop, next_random(3), mixed_timer, NULL); break;
+        case 2: start_timer(loop, below(3), mixed_timer, NULL); break;
         case 3: rondo_loop_post(loop, mixed_loop, "p"); break;
         case 4: rondo_async_send(mixed_async); break;
         case 5: raise(SIGUSR1); break;
@@ -234,7 +230,7 @@ static void mixed_timer(rondo_timer *timer, void *arg) {
 }
 
 static void run_mixed(void) {
-    random_state = 7;
+    random_begin(7);
     loop = new_virtual_loop();
     rondo_signal *signal = rondo_signal_new(loop);
     mixed_async = rondo_async_new(loop, mixed_async_cb, NULL);

@@ -8,8 +8,6 @@
 #include "gate.h"
 #include "harness.h"
 
-#include <unistd.h>
-
 #include "threadpool/pool.h"
 
 /* ---- numbers ---- */
@@ -184,7 +182,7 @@ static int64_t is_brisk(rondo_job *job, void *arg) { return asked->brisk; }
 static void check_brisk(const stage *it, uint32_t loop_lag_ns, bool want) {
     outcome what = {0};
     wait_until_all_are_idle(it->lane);
-    usleep(100); /* much longer than it may spin, and shorter than four seconds */
+    harness_sleep_ms(1); /* much longer than it may spin, and shorter than four seconds */
     atomic_store(&it->pool->loop_lag_ns, loop_lag_ns);
     asked = it->lane;
     CHECK_INT(rondo_work_submit(it->loop, it->lane, NULL, is_brisk, note_outcome, &what), 0);

@@ -4,6 +4,7 @@
  * start, re-arm, stop and close, the one that runs next is the one that the model says. The same for
  * the wheel below it is in test_timer_wheel.c.
  */
+#include "random.h"
 #include "trace.h"
 
 #define MS UINT64_C(1000000)
@@ -18,20 +19,13 @@ static struct model {
 } models[TIMERS];
 
 static rondo_loop *loop;
-static uint64_t random_state, orders, seed, fired, left;
+static uint64_t orders, seed, fired, left;
 static uint64_t turn, turn_orders; /* what was set before the timers of this turn */
 
 #define CHECK_SEED(cond)                                                  \
     ((cond) ? (void)0                                                     \
             : FAIL("seed %llu, fired %llu: %s", (unsigned long long)seed, \
                    (unsigned long long)fired, #cond))
-
-static uint64_t below(uint64_t bound) {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (random_state >> 8) % bound;
-}
 
 static void arm(struct model *model, uint64_t deadline_ns) {
     model->armed = true;
@@ -136,7 +130,7 @@ static void meddle(rondo_loop *self, void *arg) {
 TEST(random_timers_fire_as_a_simple_model_says) {
     uint64_t steps = harness_is_slow() ? 500 : 20000;
     for (seed = 1; seed <= 6; seed++) {
-        random_state = seed * UINT64_C(0x9e3779b97f4a7c15);
+        random_begin(seed);
         loop = new_virtual_loop();
         orders = fired = turn = turn_orders = 0;
         left = steps;

@@ -4,20 +4,12 @@
  * thing that could work, an array that is searched from end to end.
  */
 #include "loop/loop.h"
+#include "random.h"
 #include "trace.h"
 
 #include <stdlib.h>
 
 #define MS UINT64_C(1000000)
-
-static uint64_t random_state;
-static uint64_t next_random(void) {
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return random_state * UINT64_C(2685821657736338717);
-}
-static uint64_t below(uint64_t bound) { return next_random() % bound; }
 
 /* ---- A million ---- */
 
@@ -39,7 +31,7 @@ static void in_order(rondo_timer *timer, void *arg) {
 TEST(a_million_timers_fire_in_exact_order) {
     size_t count = harness_is_slow() ? 20000 : 1000000;
     rondo_loop *loop = new_virtual_loop();
-    random_state = 1;
+    random_begin(1);
     for (size_t i = 1; i <= count; i++) {
         rondo_timer *timer = rondo_timer_new(loop);
         CHECK(timer != NULL);
@@ -173,7 +165,7 @@ static void drain(void) {
         if (next_ns > now_ns) now_ns = next_ns;
         for (int i = 0; i < ALARMS; i++)
             alarms[i].due = alarms[i].set && alarms[i].deadline_ns <= now_ns;
-        random_state = 0; /* from here on callbacks add nothing: see below() */
+        random_state = 0; /* from here on callbacks add nothing: see random.h */
         rondo__wheel_fire(loop, &loop->wheel, now_ns);
         if (fired == fired_before) CHECK_STEP(++idle <= most);
     }
@@ -183,7 +175,7 @@ static void drain(void) {
 TEST(random_alarms_fire_as_a_simple_model_says) {
     uint64_t steps = harness_is_slow() ? 300 : 8000, total = 0;
     for (seed = 1; seed <= 8; seed++) {
-        random_state = seed * UINT64_C(0x9e3779b97f4a7c15);
+        random_begin(seed);
         begin(seed % 2 ? next_random() >> 20 : 0);
         for (step = 0; step < steps; step++) {
             for (uint64_t n = below(6); n > 0; n--) do_something();

@@ -151,8 +151,10 @@ bool scratch_make(run *self) {
     for (size_t i = 0; i < WORKLOAD_FILES; i++)
         well = well && write_file(directory, &workload_files[i]);
     if (directory >= 0) close(directory);
-    self->has_disk = can_be_cold(self, workload_files[WORKLOAD_FILES - 1].name);
-    if (!well) complain("can't make files in %s: %s", self->dir, strerror(errno));
+    if (well)
+        self->has_disk = can_be_cold(self, workload_files[WORKLOAD_FILES - 1].name);
+    else
+        complain("can't make files in %s: %s", self->dir, strerror(errno));
     return well;
 }
 

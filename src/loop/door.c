@@ -60,8 +60,8 @@ static __attribute__((noinline)) RONDO__COLD void call_watched(rondo_loop *loop,
 
 void rondo__door(rondo_loop *loop, rondo_handle *handle, const rondo__event *event, rondo__fn fn,
                  void *payload, void *arg) {
-    uint32_t depth =
-        loop->depth; /* is put back, not counted down: one round trip through memory less */
+    /* Put back, not counted down: one round trip through memory less. */
+    uint32_t depth = loop->depth;
     loop->callbacks++;
     loop->depth = depth + 1;
     if (RONDO__UNLIKELY(loop->watched)) {

@@ -142,8 +142,8 @@ struct rondo_lane {
     bool brisk;          /* the last job came soon after its worker had fallen idle */
     rondo__spin_record spins;
     uint64_t idle_ns; /* when the last thread fell idle */
-    uint64_t
-        loop_awake_ns; /* when the loop that was woken last is awake at the latest, as we think */
+    /* When the loop that was woken last is awake at the latest, as we think. */
+    uint64_t loop_awake_ns;
     _Atomic(uint32_t) spin_ns; /* how long, at most; 0: never. Read without the lock, too */
     bool measured;
     bool nice_set;

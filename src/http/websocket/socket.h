@@ -90,8 +90,8 @@ struct rondo_websocket {
     rondo__ws_deflater *deflater; /* with OUT_CONTEXT, or a window of its own */
     struct rondo__ws_call *call;  /* a client's handshake, see connect.c */
     char *protocol;               /* NULL: none */
-    char *
-        owed; /* the payload of a ping to be answered when there is room, with its length before it */
+    /* The payload of a ping to be answered when there is room, with its length before it. */
+    char *owed;
     /* Octets that had left when a ping asked, or the closing was last looked at. */
     uint64_t asked_out;
     uint64_t control_since_ns; /* the second that control_count is of */

@@ -76,6 +76,41 @@ TEST(trailers_of_a_request) {
     }
 }
 
+TEST(what_refuses_trailers_does_not_depend_on_their_pieces) {
+    rondo_http_limits limits = {.header_count = 2, .trailer_bytes = 64};
+    static const struct {
+        const char *trailers, *status;
+    } cases[] = {
+        {"A: b\r\nC: d\r\n\r\n", "200"},
+        {"A: b\r\nC: d\r\nE: f\r\n\r\n", "431"},
+        {"A: b\r\nC: d\r\nE: f\r\n\n", "431"}, /* what is wrong stands behind what is too much */
+        {"A: b\r\nC: d\r\nE: f\r\ng\r\n\r\n", "431"},
+        {"a\r\nC: d\r\nE: f\r\nG: h\r\n\r\n", "400"}, /* and before it */
+        {"A: b\r\nC: d\r\ne\r\nG: h\r\n\r\n", "400"},
+        {"A: b\r\nc\r\nD: 0123456789012345678901234567890123456789012345678901234567890\r\n\r\n",
+         "400"},
+        {"A: 0123456789012345678901234567890123456789012345678901234567890\r\nc\r\n\r\n", "431"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (int spelled = 0; spelled < 2; spelled++) {
+            web_host web;
+            web_peer peer;
+            char text[512];
+            int len = snprintf(text, sizeof text, CHUNKED "0\r\n%s", cases[i].trailers);
+            web_open(&web, on_request, NULL, &limits);
+            peer_open(&web, &peer);
+            if (spelled)
+                peer_spell(&web, &peer, text, (size_t)len);
+            else
+                peer_send(&web, &peer, text, (size_t)len);
+            peer_pump(&web, &peer);
+            CHECK_STR(peer_statuses(&peer), cases[i].status);
+            peer_close(&peer);
+            web_close(&web);
+        }
+    }
+}
+
 TEST(no_memory_for_trailers) {
     static char text[5000];
     strcpy(text, CHUNKED "0\r\n");

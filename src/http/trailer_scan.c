@@ -9,7 +9,7 @@
 #include <string.h>
 
 rondo__scan rondo__trailer_scan_run(rondo__trailer_scan *scan, const char *data, size_t len,
-                                    size_t *ret_used) {
+                                    size_t most_lines, size_t *ret_used) {
     const char *at = data, *end = data + len;
     while (at < end) {
         if (!scan->in_line && (*at == ' ' || *at == '\t' || *at == ':')) return RONDO__SCAN_BAD;
@@ -28,7 +28,10 @@ rondo__scan rondo__trailer_scan_run(rondo__trailer_scan *scan, const char *data,
             *ret_used = (size_t)(at - data);
             return RONDO__SCAN_END;
         }
-        scan->lines++;
+        if (++scan->lines > most_lines) {
+            *ret_used = (size_t)(at - data);
+            return RONDO__SCAN_MANY;
+        }
     }
     *ret_used = len;
     return RONDO__SCAN_MORE;

@@ -22,11 +22,13 @@ typedef struct rondo__trailer_scan {
 typedef enum rondo__scan {
     RONDO__SCAN_MORE, /* all octets belong to the section, and more must come */
     RONDO__SCAN_END,  /* the empty line that ends it has been found */
+    RONDO__SCAN_MANY, /* more lines than allowed: nothing behind the first of those was looked at */
     RONDO__SCAN_BAD   /* 400 */
 } rondo__scan;
 
-/* Looks at len octets, of which *ret_used belong to the section. */
+/* Looks at len octets, of which *ret_used belong to the section; they are for the parser before anything but
+ * RONDO__SCAN_BAD is acted on: what is refused first, and why, must not depend on how they arrived. */
 rondo__scan rondo__trailer_scan_run(rondo__trailer_scan *scan, const char *data, size_t len,
-                                    size_t *ret_used);
+                                    size_t most_lines, size_t *ret_used);
 
 #endif

@@ -185,13 +185,14 @@ static int feed_trailers(rondo__answer *answer, const rondo_http_client_limits *
     size_t room = limits->head_bytes > had ? limits->head_bytes - had : 0;
     if (room == 0) return RONDO_EMSGSIZE;
     rondo_slice piece;
-    rondo__scan scan = rondo__trailer_scan_run(&answer->scan, data, len < room ? len : room, &used);
+    rondo__scan scan = rondo__trailer_scan_run(&answer->scan, data, len < room ? len : room,
+                                               limits->header_count, &used);
     if (scan == RONDO__SCAN_BAD) return RONDO_EPROTO;
-    if (answer->scan.lines > limits->header_count) return RONDO_EMSGSIZE;
     int event = rondo__parser_body(&answer->parser, data, used, 0, &parsed, &piece);
     if (event != (scan == RONDO__SCAN_END ? RONDO__PARSER_DONE : RONDO__PARSER_MORE) ||
         parsed != used)
         return RONDO_EPROTO;
+    if (scan == RONDO__SCAN_MANY) return RONDO_EMSGSIZE;
     if (!rondo__bytes_add(&answer->trailers, rondo_slice_of(data, used))) return RONDO_ENOMEM;
     *ret_used = used;
     if (scan != RONDO__SCAN_END) return RONDO__ANSWER_MORE;

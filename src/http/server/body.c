@@ -112,30 +112,30 @@ static bool count_framing(rondo_http_request *request, size_t octets, size_t dat
 /* The application may lower a limit when more than that has arrived already. */
 static uint64_t left_of(uint64_t limit, uint64_t seen) { return limit > seen ? limit - seen : 0; }
 
-static int check_trailers(const rondo_http_request *request, const rondo_http_limits *limits,
-                          rondo__scan scan) {
+/* The status to refuse them with, or 0. */
+static int check_trailers(rondo_http_request *request, rondo__scan scan, const char *data,
+                          size_t len, uint64_t most) {
+    size_t parsed = 0;
+    rondo_slice piece;
+    int wanted = scan == RONDO__SCAN_END ? RONDO__PARSER_DONE : RONDO__PARSER_MORE;
     if (scan == RONDO__SCAN_BAD) return 400;
-    if (request->trailers.lines > limits->header_count) return 431;
-    return scan == RONDO__SCAN_MORE && request->trailer_len >= limits->trailer_bytes ? 431 : 0;
+    int event = rondo__parser_body(&request->parser, data, len, 0, &parsed, &piece);
+    if (event != wanted || parsed != len) return 400;
+    if (scan == RONDO__SCAN_MANY) return 431;
+    return scan == RONDO__SCAN_MORE && request->trailer_len >= most ? 431 : 0;
 }
 
 /* The fields after the last chunk: bounded, checked by scanner and parser, kept. */
 static size_t feed_trailers(rondo__http_conn *conn, const char *data, size_t len) {
     rondo_http_request *request = conn->request;
     const rondo_http_limits *limits = &conn->server->limits;
-    size_t room = left_of(limits->trailer_bytes, request->trailer_len), used = 0, parsed = 0;
-    size_t most = len < room ? len : room;
-    rondo_slice piece;
-    rondo__scan scan = rondo__trailer_scan_run(&request->trailers, data, most, &used);
+    size_t room = left_of(limits->trailer_bytes, request->trailer_len), used = 0;
+    rondo__scan scan = rondo__trailer_scan_run(&request->trailers, data, len < room ? len : room,
+                                               limits->header_count, &used);
     bool kept = used == 0 || rondo__trailers_keep(request, data, used, limits->trailer_bytes);
     request->trailer_len += used;
-    int status = check_trailers(request, limits, scan);
+    int status = check_trailers(request, scan, data, used, limits->trailer_bytes);
     if (status == 0 && !kept) status = 503;
-    if (status == 0) {
-        int event = rondo__parser_body(&request->parser, data, used, 0, &parsed, &piece);
-        int wanted = scan == RONDO__SCAN_END ? RONDO__PARSER_DONE : RONDO__PARSER_MORE;
-        if (event != wanted || parsed != used) status = 400;
-    }
     if (status != 0) {
         rondo__conn_refuse(conn, status);
         return len;

@@ -47,7 +47,7 @@ static void note_and_listen(rondo_server *server, rondo_stream *connection, void
 static void note_drop(rondo_server *server, const rondo_server_drop *drop, void *arg) {
     char text[RONDO_ADDRESS_TEXT_BYTES];
     note("drop:%d:%s", drop->reason, rondo_error_name(drop->error));
-    if (drop->reason != RONDO_DROP_HANDSHAKE) return;
+    if (drop->reason != RONDO_DROP_HANDSHAKE && drop->reason != RONDO_DROP_UNHEARD) return;
     CHECK(rondo_stream_peer(drop->stream, text, sizeof text) > 0);
     CHECK_INT(rondo_address_family(&drop->peer), RONDO_FAMILY_IPV4);
 }
@@ -161,6 +161,25 @@ TEST(closing_everything_at_the_drop) {
     CHECK_TRACE("drop:2:ETLS dropped");
     close(a);
     end_loop(loop);
+}
+
+TEST(a_handshake_that_is_done_when_nobody_listens_any_more) {
+    rondo_loop *loop = new_virtual_loop();
+    rondo_server *server = new_server(loop);
+    rondo_metrics metrics;
+    int fd = harness_connect(rondo_server_port(server));
+    run_turns(loop, 2);
+    CHECK_INT(rondo_server_off_connection(server, note_and_listen, NULL), 0);
+    harness_send_str(fd, "ydata");
+    run_turns(loop, 3);
+    CHECK_TRACE("drop:3:OK");
+    CHECK_INT(figures_of(server).accepted, 0);
+    CHECK_INT(figures_of(server).dropped, 1);
+    CHECK_INT(figures_of(server).open, 0);
+    rondo_loop_metrics(loop, &metrics);
+    CHECK_INT(metrics.handles, 1);
+    close(fd);
+    end_and_forget(loop);
 }
 
 TEST(a_handshake_that_can_not_begin) {

@@ -37,12 +37,13 @@ RONDO_DECLARE_EVENT(rondo_server, rondo_server, error, rondo_server_error_cb);
 typedef enum rondo_drop_reason {
     RONDO_DROP_FULL,    /* as many as rondo_server_set_max_connections() allows are open */
     RONDO_DROP_STARVED, /* descriptors or memory ran out; `error` says which */
-    RONDO_DROP_HANDSHAKE /* TLS failed; `error` says how, rondo_tls_error_text(stream) why. Or a header
-                          * of the PROXY protocol: RONDO_EPROTO, RONDO_ETIMEDOUT */
+    RONDO_DROP_HANDSHAKE, /* TLS failed; `error` says how, rondo_tls_error_text(stream) why. Or a header
+                           * of the PROXY protocol: RONDO_EPROTO, RONDO_ETIMEDOUT */
+    RONDO_DROP_UNHEARD /* its handshake is done, and nobody listens for `connection` any more */
 } rondo_drop_reason;
 typedef struct rondo_server_drop {
     rondo_drop_reason reason;
-    int error;            /* RONDO_E*; 0 for RONDO_DROP_FULL */
+    int error;            /* RONDO_E*; 0 for RONDO_DROP_FULL and RONDO_DROP_UNHEARD */
     rondo_address peer;   /* of no family when it has gone already */
     rondo_stream *stream; /* of a handshake: closes when the listeners have returned; else NULL */
 } rondo_server_drop;

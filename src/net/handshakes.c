@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Between accepted and handed out: connections whose transport shakes hands first. Nobody has seen
- * them yet, so they close with the server, and one that fails is dropped.
+ * them yet, so they close with the server, and one that fails, or finds nobody listening any more, is
+ * dropped.
  */
 #include "loop/memory.h"
 #include "net/duplex.h"
@@ -34,7 +35,13 @@ static void on_cancel(rondo_stream *stream, rondo__opening *opening) {
 }
 
 static void on_opened(rondo_stream *stream, rondo__opening *opening) {
-    rondo__server_hand_out(end((handshake *)opening), stream);
+    rondo_server *server = end((handshake *)opening);
+    if (rondo__server_wanted(server)) {
+        rondo__server_hand_out(server, stream);
+    } else { /* nobody would ever close it */
+        rondo__server_drop_stream(server, RONDO_DROP_UNHEARD, 0, stream);
+        rondo_close(stream);
+    }
 }
 
 /* A browser that was sent to http:// instead of https:// shows this, instead of a reset, which would

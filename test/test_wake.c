@@ -4,8 +4,8 @@
  * not met by chance, so each side is stopped in the middle, as by a debugger, and the other acts.
  */
 #define _GNU_SOURCE
-#include "loop/loop.h"
-#include "trace.h"
+#include "faults.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -221,4 +221,63 @@ TEST(waking_leaves_errno_alone) {
     CHECK_INT(errno, 123);
     rondo_loop_run(loop, RONDO_RUN_NOWAIT);
     rondo_loop_free(loop);
+}
+
+/* ---- The loop ends before its caller is through ---- */
+
+static rondo_stream *stream;
+static int peer;
+static atomic_bool freeing, going;
+
+static void *call_when_it_sleeps(void *arg) {
+    while (!atomic_load(&loop->asleep)) harness_sleep_ms(1);
+    void (*call)(void) = *(void (**)(void))arg;
+    call(); /* stands at the eventfd */
+    return NULL;
+}
+
+/* Something else wakes the loop, which then has what it was asked for; the call goes on when the loop is being
+ * freed. */
+static void *wake_it_before(void *arg) {
+    while (!faults_stands()) harness_sleep_ms(1);
+    harness_send_str(peer, "!");
+    while (!atomic_load(&freeing)) harness_sleep_ms(1);
+    harness_sleep_ms(20);
+    atomic_store(&going, true);
+    faults_let_go();
+    return NULL;
+}
+
+static void check_freeing_waits_for(void (*call)(void)) {
+    received got = {0};
+    loop = rondo_loop_new();
+    peer = new_pair(loop, &stream);
+    rondo_stream_on_data(stream, receive_data, &got);
+    atomic_store(&freeing, false);
+    atomic_store(&going, false);
+    faults_on_fd(loop->wake_fd);
+    faults_stand(CALL_write, 1);
+    pthread_t caller = harness_thread(call_when_it_sleeps, &call);
+    pthread_t other = harness_thread(wake_it_before, NULL);
+    if (rondo_loop_run(loop, RONDO_RUN_ALL) == 1) rondo_close(stream); /* it was stopped */
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+    CHECK_RECEIVED(got, "!");
+    atomic_store(&freeing, true);
+    rondo_loop_free(loop);
+    CHECK(atomic_load(&going)); /* or it would write to a descriptor that may be anybody's by now */
+    pthread_join(caller, NULL);
+    pthread_join(other, NULL);
+    faults_stop();
+    close(peer);
+}
+
+static void close_stream(rondo_loop *self, void *arg) { rondo_close(stream); }
+static void post_the_end(void) { CHECK_INT(rondo_loop_post(loop, close_stream, NULL), 0); }
+TEST(a_loop_that_a_post_has_ended_is_freed_when_the_post_is_through) {
+    check_freeing_waits_for(post_the_end);
+}
+
+static void stop_it(void) { rondo_loop_stop(loop); }
+TEST(a_loop_that_was_stopped_is_freed_when_the_stop_is_through) {
+    check_freeing_waits_for(stop_it);
 }

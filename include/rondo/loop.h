@@ -86,7 +86,8 @@ RONDO_API bool rondo_loop_alive(const rondo_loop *loop);
 RONDO_API void rondo_loop_close_all(rondo_loop *loop);
 
 /* Frees a loop. Open handles are a bug of the caller: it aborts and lists them. Waits for jobs that
- * are running on the loop's pool and drops their results. NULL is allowed. In a child of fork(2) it only
+ * are running on the loop's pool and drops their results, and for rondo_loop_post() and rondo_loop_stop()
+ * to return where they ended the run. NULL is allowed. In a child of fork(2) it only
  * gives back the loop's own descriptors and leaves the handles alone, open or not: no event, nothing
  * that the parent would notice. Their memory stays, and their descriptors until exec(2) or exit. */
 RONDO_API void rondo_loop_free(rondo_loop *loop);

@@ -183,9 +183,11 @@ int rondo_loop_post(rondo_loop *loop, rondo_post_cb cb, void *arg) {
     } while (!atomic_compare_exchange_weak(&inbox->post_count, &count, count + 1));
     post->cb = cb;
     post->arg = arg;
+    rondo__guest_comes(loop);
     post->next = atomic_load(&inbox->posts);
     while (!atomic_compare_exchange_weak(&inbox->posts, &post->next, post)) {}
-    rondo__wake(loop);
+    rondo__wake(loop); /* which may have run it by now */
+    rondo__guest_goes(loop);
     return 0;
 }
 

@@ -97,6 +97,7 @@ void rondo_loop_free(rondo_loop *loop) {
                      loop->site, loop->handle_count, loop->handle_count == 1 ? "" : "s");
     }
     if (loop->ev) rondo__loop_verify(loop);
+    rondo__guests_await(loop);
     run_hooks(loop, &loop->at_free);
     rondo__signals_fini(loop); /* first: its handler wakes the loop */
     rondo__poll_fini(loop);

@@ -79,6 +79,7 @@ struct rondo_loop {
     /* ---- waking ---- */
     atomic_bool asleep;
     atomic_bool woken;
+    atomic_uint guests; /* threads inside rondo_loop_post() and rondo_loop_stop() */
     uint32_t spin_ns; /* see rondo__loop_set_spin() */
     rondo__spin_record spins;
     uint64_t waits_since_ns; /* real time; and when that was over: */
@@ -128,6 +129,14 @@ static inline void rondo__settle(rondo_loop *loop) { /* some ten times a turn, m
     if (RONDO__LIKELY((flush | tick) == 0)) return;
     if (tick || loop->corked == 0) rondo__settle_now(loop);
 }
+
+/* wake.c */
+/* From another thread, what it asks for may be all that the loop has waited for: then the loop ends, and is
+ * freed, while the call is still about to wake it. So whoever calls from outside is a guest until it has
+ * returned, and rondo_loop_free() awaits the last one. */
+static inline void rondo__guest_comes(rondo_loop *loop) { atomic_fetch_add(&loop->guests, 1); }
+static inline void rondo__guest_goes(rondo_loop *loop) { atomic_fetch_sub(&loop->guests, 1); }
+void rondo__guests_await(const rondo_loop *loop);
 
 /* clock.c */
 void rondo__loop_refresh_now(rondo_loop *loop);

@@ -186,8 +186,10 @@ int rondo_loop_run(rondo_loop *loop, rondo_run_mode mode) {
 
 void rondo_loop_stop(rondo_loop *loop) {
     RONDO_ASSERT(loop && loop->front.magic == RONDO__LOOP_MAGIC);
+    rondo__guest_comes(loop);
     atomic_store(&loop->stop, true);
     rondo__wake(loop);
+    rondo__guest_goes(loop);
 }
 
 /* ---- what the table says ---- */

@@ -8,6 +8,7 @@
 #include "loop/wake.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "loop/loop.h"
@@ -31,6 +32,10 @@ bool rondo__wake(rondo_loop *loop) {
     while (write(loop->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {}
     errno = saved;
     return true;
+}
+
+void rondo__guests_await(const rondo_loop *loop) {
+    while (atomic_load(&loop->guests) > 0) sched_yield();
 }
 
 void rondo__source_add(rondo_loop *loop, rondo__source *source,

@@ -123,3 +123,33 @@ TEST(a_child_may_free_the_loop_of_its_parent) {
     close(peer);
     end_loop(loop);
 }
+
+/* ---- from a thread that does not run the loop ---- */
+
+static void *fork_in_thread(void *arg) {
+    rondo_loop *loop = arg;
+    while (!atomic_load(&loop->asleep)) harness_sleep_ms(1);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_INT(rondo_loop_run(loop, RONDO_RUN_ALL), RONDO_ENOTSUP);
+        rondo_loop_free(loop); /* nobody runs it here */
+        rondo_loop *own = new_loop();
+        use_everything(own);
+        rondo_loop_free(own);
+        _exit(0);
+    }
+    wait_for(child);
+    rondo_loop_stop(loop);
+    return NULL;
+}
+
+TEST(another_thread_may_fork_while_the_loop_runs) {
+    rondo_loop *loop = new_loop();
+    rondo_stream *stream;
+    int peer = new_pair(loop, &stream);
+    pthread_t thread = harness_thread(fork_in_thread, loop);
+    CHECK_INT(rondo_loop_run(loop, RONDO_RUN_ALL), 1);
+    pthread_join(thread, NULL);
+    close(peer);
+    end_loop(loop);
+}

@@ -40,7 +40,7 @@ RONDO_API void rondo_loop_measure(rondo_loop *loop, bool on);
 
 /* One user callback, as the observer sees it. Pointers are valid during the observer's call. */
 typedef struct rondo_visit {
-    const char *event;          /* "stream.data", "timer", "tick", ... or as an emitter's user named it */
+    const char *event; /* "stream.data", "timer", "tick", ... or as an emitter's user named it */
     const rondo_handle *handle; /* NULL for ticks, immediates and posts */
     rondo_phase phase;
     uint32_t depth; /* 1, or more for an emitter's listener inside a callback */

@@ -72,6 +72,10 @@ void rondo_loop_close_all(rondo_loop *loop) {
     run_hooks(loop, &loop->at_close_all);
 }
 
+bool rondo__loop_is_elsewhere(const rondo_loop *loop) {
+    return loop && loop->front.magic == RONDO__LOOP_MAGIC && loop->pid != getpid();
+}
+
 /* In a child of fork(2): sockets, locks of other threads, a session of TLS are still the parent's,
  * and closing a handle could write to its peer. So only what is the loop's own goes. */
 static void abandon(rondo_loop *loop) {
@@ -83,11 +87,11 @@ static void abandon(rondo_loop *loop) {
 
 void rondo_loop_free(rondo_loop *loop) {
     if (!loop) return;
-    RONDO__CHECK_LOOP(loop);
-    if (loop->pid != getpid()) {
+    if (rondo__loop_is_elsewhere(loop)) {
         abandon(loop);
         return;
     }
+    RONDO__CHECK_LOOP(loop);
     if (loop->front.running)
         rondo__fatal("rondo_loop_free: the loop made at %s is running", loop->site);
     if (loop->handle_count > 0) {

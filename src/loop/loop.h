@@ -80,7 +80,7 @@ struct rondo_loop {
     atomic_bool asleep;
     atomic_bool woken;
     atomic_uint guests; /* threads inside rondo_loop_post() and rondo_loop_stop() */
-    uint32_t spin_ns; /* see rondo__loop_set_spin() */
+    uint32_t spin_ns;   /* see rondo__loop_set_spin() */
     rondo__spin_record spins;
     uint64_t waits_since_ns; /* real time; and when that was over: */
     uint64_t waited_until_ns;
@@ -150,6 +150,8 @@ static inline uint64_t rondo__now_ns(rondo_loop *loop) {
 }
 
 /* loop.c */
+/* In a child of fork(2): nobody runs it here, even if a thread that forking has left behind did. */
+bool rondo__loop_is_elsewhere(const rondo_loop *loop);
 void rondo__loop_verify(const rondo_loop *loop);
 
 #endif

@@ -11,8 +11,6 @@
  * others, in the pending phase or behind the descriptors: whoever has been put off for the sake of the
  * descriptors waits for all of them, as ever (docs/decisions/0011).
  */
-#include <unistd.h>
-
 #include "loop/loop.h"
 #include "loop/phases.h"
 
@@ -166,9 +164,10 @@ static void run_turns(rondo_loop *loop, rondo_run_mode mode) {
 }
 
 int rondo_loop_run(rondo_loop *loop, rondo_run_mode mode) {
+    if (rondo__loop_is_elsewhere(loop))
+        return RONDO_ENOTSUP; /* its epoll set is the parent's too */
     RONDO__CHECK_LOOP(loop);
     if (loop->front.running || loop->depth > 0) return RONDO_EBUSY; /* depth: in an emission */
-    if (loop->pid != getpid()) return RONDO_ENOTSUP; /* its epoll set is the parent's too */
     rondo_loop *outer = rondo__here;
     rondo__here = loop;
     loop->front.thread = &rondo__here;

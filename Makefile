@@ -256,7 +256,7 @@ $(B)/test/test_compare_%: $(B)/obj/test/test_compare_%.o $(filter-out $(call obj
 $(B)/fuzz/%: $(B)/obj/fuzz/%.o $(STATIC_LIB)
 	$(call say,LD)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -Wl,--wrap=clock_gettime,--wrap=getrandom -o $@ $^ $(LIBS)
 
 .SECONDARY:
 

@@ -239,4 +239,24 @@ HARNESS_WARM_UP(answer_once) {
     web_close(&web);
 }
 
+/* A new server gives the same status to a request that comes in one piece and octet by octet. */
+PEER_HELPER void check_answer_both_ways(const char *text, const char *status,
+                                        const rondo_http_limits *limits,
+                                        rondo_http_request_cb on_request) {
+    for (int spelled = 0; spelled < 2; spelled++) {
+        web_host web;
+        web_peer peer;
+        web_open(&web, on_request, NULL, limits);
+        peer_open(&web, &peer);
+        if (spelled)
+            peer_spell(&web, &peer, text, strlen(text));
+        else
+            peer_send(&web, &peer, text, strlen(text));
+        peer_pump(&web, &peer);
+        CHECK_STR(peer_statuses(&peer), status);
+        peer_close(&peer);
+        web_close(&web);
+    }
+}
+
 #endif

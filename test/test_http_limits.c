@@ -83,6 +83,30 @@ static void expect_all(const rondo_http_limits *limits, char *request, const cha
     free(request);
 }
 
+TEST(what_refuses_a_head_does_not_depend_on_its_pieces) {
+    rondo_http_limits limits = {.target_bytes = 16, .head_bytes = 256};
+#define REST "\r\nHost: a\r\n\r\n"
+#define LINE "X: 0123456789012345678901234567890123456789\r\n"
+    static const char *const cases[][2] = {
+        {"GET /0123456789abcde HTTP/1.1" REST, "200"},
+        {"GET /0123456789abcdef HTTP/1.1" REST, "414"},
+        /* What is wrong stands behind what is too long, */
+        {"GET /0123456789abcdef HTTP/1.1\r\n\r\n", "414"},
+        {"GET /0123456789abcdef HTTP/1.1\r\nA b: c" REST, "414"},
+        {"GET /0123456789abcdef0123456789abcdef\xc8 HTTP/1.1" REST, "414"},
+        {"GET /0123456789abcdef0123456789abcdef HTTP/2.1" REST, "414"},
+        {"GET / HTTP/1.1\r\n" LINE LINE LINE LINE LINE LINE "A b: c" REST, "431"},
+        /* or before it. */
+        {"GET /0123\xc8 56789abcdef0123456789abcdef HTTP/1.1" REST, "400"},
+        {"GET / HTTP/2.1" REST, "505"},
+        {"GET / HTTP/1.1\r\nA b: c\r\n" LINE LINE LINE LINE LINE LINE REST, "400"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_answer_both_ways(cases[i][0], cases[i][1], &limits, reply_target);
+#undef REST
+#undef LINE
+}
+
 TEST(defaults) {
     web_host web;
     rondo_http_limits limits = {0};

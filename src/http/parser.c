@@ -93,12 +93,10 @@ static int head_error(const llhttp_t *llhttp, int error) {
 int rondo__parser_head(rondo__parser *parser, const char *data, size_t len, size_t *ret_used) {
     llhttp_t *llhttp = &parser->llhttp;
     int error = (int)llhttp_execute(llhttp, data, len);
-    if (error == HPE_PAUSED) {
-        *ret_used = (size_t)(llhttp_get_error_pos(llhttp) - data);
-        return RONDO__PARSER_HEAD;
-    }
     *ret_used = len;
-    return error == HPE_OK ? RONDO__PARSER_MORE : head_error(llhttp, error);
+    if (error == HPE_OK) return RONDO__PARSER_MORE;
+    *ret_used = (size_t)(llhttp_get_error_pos(llhttp) - data);
+    return error == HPE_PAUSED ? RONDO__PARSER_HEAD : head_error(llhttp, error);
 }
 
 int rondo__parser_body(rondo__parser *parser, const char *data, size_t len, uint64_t most,

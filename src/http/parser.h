@@ -29,7 +29,7 @@ enum {
     RONDO__PARSER_DONE = 4  /* the chunked body is complete */
 };
 
-/* Feeds octets of a head; *ret_used says how many belong to it. MORE, HEAD or a status. */
+/* Feeds octets of a head; *ret_used says how many belong to it, or stand before the wrong one. MORE, HEAD or a status. */
 int rondo__parser_head(rondo__parser *parser, const char *data, size_t len, size_t *ret_used);
 
 /* After HEAD. */

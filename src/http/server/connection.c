@@ -32,11 +32,27 @@ static bool is_last(const rondo__http_conn *conn) {
            (conn->flags & RONDO__CONN_PEER_ENDED);
 }
 
+/* Of the first len octets of a head: 0, or the status of a refusal if they are too many to become acceptable. That comes before
+ * what may be wrong behind them, so that the answer doesn't depend on how the head arrived. */
+static int check_part(const rondo_http_request *request, const rondo_http_limits *limits,
+                      size_t len) {
+    const char *lf = memchr(request->head, '\n', len);
+    size_t line = lf ? (size_t)(lf - request->head) : len;
+    /* method SP target SP HTTP/1.1 CR */
+    size_t around = request->method_len + sizeof "  HTTP/1.1\r" - 1;
+    if (line > limits->target_bytes + around) return 414;
+    return len < limits->head_bytes ? 0 : lf ? 431 : 414;
+}
+
 /* The head is complete. */
 static void dispatch(rondo__http_conn *conn) {
     rondo_http_request *request = conn->request;
     rondo_http_server *server = conn->server;
     int status = rondo__head_check(request, &server->limits, server->connect);
+    if (RONDO__UNLIKELY(status != 0)) {
+        int part = check_part(request, &server->limits, request->head_len - 1);
+        if (part != 0) status = part;
+    }
     if (status == 0 && request->body_left > server->limits.body_bytes) status = 413;
     if (status == 0 && server->tally->in_flight >= server->limits.requests_in_flight) {
         server->turned_away++;
@@ -141,17 +157,6 @@ static size_t feed_idle(rondo__http_conn *conn, const char *data, size_t len) {
     return i;
 }
 
-/* The head is not complete: 0, or the status of a refusal if it can't become acceptable. */
-static int check_part(const rondo__http_conn *conn) {
-    const rondo_http_request *request = conn->request;
-    const rondo_http_limits *limits = &conn->server->limits;
-    bool in_line = memchr(request->head, '\n', request->head_len) == NULL;
-    if (request->head_len >= limits->head_bytes) return in_line ? 414 : 431;
-    /* method SP target SP HTTP/1.1 CR */
-    size_t around = request->method_len + sizeof "  HTTP/1.1\r" - 1;
-    return in_line && request->head_len > limits->target_bytes + around ? 414 : 0;
-}
-
 /* The parser would refuse an unknown method at its first wrong letter, when nobody can know yet
  * whether it is a method at all (501) or not (400). So it gets only complete ones: until then,
  * octets are just kept. Returns MORE or a status. */
@@ -172,10 +177,13 @@ static int feed_lines(rondo__http_conn *conn, const char *data, size_t len, size
     rondo_http_request *request = conn->request;
     size_t most = conn->server->limits.head_bytes;
     if (most < request->head_len) return 431; /* the limit was lowered just now */
-    size_t room = most - request->head_len;
-    int status = rondo__parser_head(&request->parser, data, len < room ? len : room, ret_used);
-    if (!rondo__request_append(request, data, *ret_used, most)) return 503;
-    if (status == RONDO__PARSER_MORE) return check_part(conn);
+    size_t room = most - request->head_len, before = request->head_len;
+    if (len > room) len = room;
+    int status = rondo__parser_head(&request->parser, data, len, ret_used);
+    if (!rondo__request_append(request, data, status >= 400 ? len : *ret_used, most)) return 503;
+    if (status == RONDO__PARSER_HEAD) return status;
+    int part = check_part(request, &conn->server->limits, before + *ret_used);
+    if (part != 0 || status == RONDO__PARSER_MORE) return part;
     return status == 505 ? rondo__head_version(request) : status;
 }
 

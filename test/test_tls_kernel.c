@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <linux/tls.h>
+#include <signal.h>
 #include <sys/syscall.h>
 
 #include "faults.h"
@@ -91,18 +92,17 @@ TEST(nobody_asks_unless_it_is_set) {
     couple_fini(&it);
 }
 
-/* TLS 1.2 with no tickets: after the keys the server sends nothing but Finished. */
-TEST(bytes_and_files_go_to_the_kernel_as_they_are) {
-    couple it;
-    rondo_tls_info info;
-    couple_init(&it);
-    CHECK_INT(rondo_tls_set_kernel(it.serving, true), 0);
-    CHECK_INT(rondo_tls_set_resumption(it.serving, false), 0);
+/* A server that the kernel encrypts for, with no tickets: after the keys it sends nothing but Finished. Its client
+ * is at the other end of the socket, and deaf from then on. */
+static rondo_stream *start_in_kernel(couple *it, int *ret_fd) {
+    couple_init(it);
+    CHECK_INT(rondo_tls_set_kernel(it->serving, true), 0);
+    CHECK_INT(rondo_tls_set_resumption(it->serving, false), 0);
     rondo_stream *server;
-    int fd = new_tcp_pair(it.loop, &server);
+    int fd = new_tcp_pair(it->loop, &server);
     rondo_stream_on_connect(server, note_shaken, (void *)(uintptr_t) "server");
     rondo_stream_on_error(server, note_why, (void *)(uintptr_t) "server");
-    CHECK_INT(rondo_tls_start(server, it.serving, NULL), 0);
+    CHECK_INT(rondo_tls_start(server, it->serving, NULL), 0);
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     SSL *ssl = SSL_new(ctx);
     BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
@@ -113,18 +113,29 @@ TEST(bytes_and_files_go_to_the_kernel_as_they_are) {
         SSL_do_handshake(ssl);
         int len = BIO_read(out, bytes, sizeof bytes);
         if (len > 0) harness_send_all(fd, bytes, (size_t)len);
-        run_turns(it.loop, 2);
+        run_turns(it->loop, 2);
         ssize_t count = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
         if (count > 0) BIO_write(in, bytes, (int)count);
     }
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
     CHECK_TRACE("server");
     CHECK_INT(asked_send, 1);
+    *ret_fd = fd;
+    return server;
+}
+
+TEST(bytes_and_files_go_to_the_kernel_as_they_are) {
+    couple it;
+    rondo_tls_info info;
+    int fd;
+    rondo_stream *server = start_in_kernel(&it, &fd);
     CHECK_INT(rondo_tls_get_info(server, &info), 0);
     CHECK(info.kernel);
     write_text(server, "in the clear");
     run_turns(it.loop, 1);
     CHECK_STR(read_now(fd), "in the clear");
-    char path[] = "/tmp/rondo-tls-XXXXXX";
+    char path[] = "/tmp/rondo-tls-XXXXXX", bytes[40000];
     int file = mkstemp(path);
     unlink(path);
     char *big = new_bytes(40000);
@@ -136,8 +147,20 @@ TEST(bytes_and_files_go_to_the_kernel_as_they_are) {
     CHECK_INT(harness_recv_exact(fd, bytes, 40000), 40000);
     check_bytes(bytes, 40000, 40000);
     free(big);
-    SSL_free(ssl);
-    SSL_CTX_free(ctx);
     close(fd);
+    couple_fini(&it);
+}
+
+/* OpenSSL gives its alerts to the kernel with a call of its own, and does not keep the signal away. */
+TEST(an_alert_to_a_peer_that_has_gone_is_no_signal) {
+    couple it;
+    int fd;
+    rondo_stream *server = start_in_kernel(&it, &fd);
+    signal(SIGPIPE, SIG_DFL);
+    close(fd);
+    write_text(server, "what a closed socket resets");
+    run_turns(it.loop, 1);
+    rondo_close(server); /* with close_notify */
+    run_turns(it.loop, 1);
     couple_fini(&it);
 }

@@ -9,10 +9,12 @@
  * When the kernel encrypts (ktls), it is the socket BIO of OpenSSL that has made it so: ours has its
  * control function, and passes on to it what only it can do.
  */
+#include <errno.h>
 #include <openssl/err.h>
 #include <string.h>
 
 #include "loop/memory.h"
+#include "loop/sigpipe.h"
 #include "net/socket.h"
 #include "net/tls/internal.h"
 
@@ -160,12 +162,21 @@ static int link_read(BIO *bio, char *buffer, int size) {
     return (int)count;
 }
 
+/* What the user writes goes past OpenSSL then: this is an alert or a ticket. OpenSSL's call does not keep SIGPIPE
+ * away, and any client that has gone would end the process. */
+static int write_by_kernel(BIO *bio, const char *data, int size) {
+    rondo__sigpipe guard;
+    rondo__sigpipe_block(&guard);
+    int count = BIO_meth_get_write(BIO_s_socket())(bio, data, size);
+    rondo__sigpipe_restore(&guard, count < 0 && errno == EPIPE);
+    return count;
+}
+
 static int link_write(BIO *bio, const char *data, int size) {
     rondo__tls *tls = tls_of(bio);
     rondo__tls_part *part = part_of(tls);
     size_t len = (size_t)size;
-    /* What the user writes goes past OpenSSL then: this is an alert or a ticket. */
-    if (BIO_get_ktls_send(bio)) return BIO_meth_get_write(BIO_s_socket())(bio, data, size);
+    if (BIO_get_ktls_send(bio)) return write_by_kernel(bio, data, size);
     BIO_clear_retry_flags(bio);
     if (part->scratch_len + len > RONDO__TLS_SCRATCH_BYTES) tls->error = empty_scratch(tls);
     if (tls->error == 0 && len > RONDO__TLS_SCRATCH_BYTES) {

@@ -21,6 +21,7 @@ TEST(without_c_ares_queries_are_refused) {
 #include <ares.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -167,6 +168,32 @@ static void count_records(rondo_loop *loop, int status, const rondo_dns_record *
     CHECK_INT(status, 0);
     counted = count;
 }
+/* A FIN and a reset behind it: what is written then raises SIGPIPE, if nobody keeps it away. */
+TEST(a_server_that_slams_the_door_is_no_signal) {
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    socklen_t size = sizeof any;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(listener, (struct sockaddr *)&any, size) == 0 && listen(listener, 1) == 0);
+    CHECK_INT(getsockname(listener, (struct sockaddr *)&any, &size), 0);
+    snprintf(server.address, sizeof server.address, "127.0.0.1:%d", ntohs(any.sin_port));
+    rondo_dns_query_options how = options();
+    how.tcp = true;
+    how.tries = 1;
+    signal(SIGPIPE, SIG_DFL);
+    rondo_loop *loop = new_loop();
+    ask(loop, "a.test", RONDO_DNS_A, &how, NULL);
+    int fd = accept(listener, NULL, NULL);
+    CHECK(fd >= 0);
+    close(listener);
+    CHECK_INT(shutdown(fd, SHUT_WR), 0);
+    CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    close(fd);
+    run_to_end(loop);
+    CHECK_TRACE("EDNSAGAIN");
+    rondo_loop_free(loop);
+}
+
 TEST(thousands_of_addresses_are_cut) {
     rondo_loop *loop = new_loop();
     dns_server_start(&server, NULL);

@@ -17,7 +17,7 @@ typedef struct rondo__sigpipe {
 } rondo__sigpipe;
 
 void rondo__sigpipe_block(rondo__sigpipe *guard);
-/* raised: the call failed with EPIPE. Leaves errno alone. */
+/* raised: the call failed with EPIPE, or may have. Leaves errno alone. */
 void rondo__sigpipe_restore(const rondo__sigpipe *guard, bool raised);
 
 #endif

@@ -25,6 +25,7 @@
 #include "loop/handle.h"
 #include "loop/io.h"
 #include "loop/memory.h"
+#include "loop/sigpipe.h"
 #include "loop/wake.h"
 #include "net/address.h"
 #include "net/dns/servers.h"
@@ -64,21 +65,29 @@ typedef struct watcher {
 
 /* ---- sockets and timeouts ---- */
 
+/* c-ares writes to TCP with writev(2), which raises SIGPIPE: a server that resets what it has closed would end
+ * the process. */
+static void process(rondo__dns_channel *channel, int readable_fd, int writable_fd) {
+    rondo__sigpipe guard;
+    rondo__sigpipe_block(&guard);
+    ares_process_fd(channel->ares, readable_fd, writable_fd);
+    rondo__sigpipe_restore(&guard, true); /* perhaps: it does not say */
+    rondo__flush_later(channel->loop, &channel->flush);
+}
+
 /* The socket may be closed and its watcher gone when c-ares returns. */
 static void on_socket(rondo_loop *loop, rondo__io *io, int events) {
     watcher *self = RONDO__OF(io, watcher, io);
-    rondo__dns_channel *channel = self->channel;
     int fd = self->fd;
-    if (rondo__io_watched(io) == 0) channel->failure = RONDO_ENOMEM; /* the kernel had none */
-    ares_process_fd(channel->ares, events & RONDO__READABLE ? fd : ARES_SOCKET_BAD,
-                    events & RONDO__WRITABLE ? fd : ARES_SOCKET_BAD);
-    rondo__flush_later(loop, &channel->flush);
+    (void)loop;
+    if (rondo__io_watched(io) == 0) self->channel->failure = RONDO_ENOMEM; /* the kernel had none */
+    process(self->channel, events & RONDO__READABLE ? fd : ARES_SOCKET_BAD,
+            events & RONDO__WRITABLE ? fd : ARES_SOCKET_BAD);
 }
 
 static void on_alarm(rondo_loop *loop, rondo__alarm *alarm) {
-    rondo__dns_channel *channel = RONDO__OF(alarm, rondo__dns_channel, alarm);
-    ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    rondo__flush_later(loop, &channel->flush);
+    (void)loop;
+    process(RONDO__OF(alarm, rondo__dns_channel, alarm), ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
 static watcher *find_watcher(rondo__dns_channel *channel, int fd) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * HTTP on connections that are TLS: what of a connection outlives a request, and leaves HTTP with it.
+ * HTTP on connections that are TLS: what of a connection outlives a request, and leaves HTTP with it; and
+ * handshakes that a draining server has begun.
  */
 #include "tls_peers.h"
 
@@ -93,4 +94,62 @@ TEST(upgrade_after_the_clients_end) {
     CHECK_TRACE("data:behind end end");
     CHECK_STR(it.got.data + it.got.len - 6, "behind");
     close_place(&it);
+}
+
+static void answer_now(rondo_http_request *request, rondo_http_response *response, void *arg) {
+    rondo_http_response_reply(response, 200, "text/plain", rondo_slice_text("hello"));
+}
+
+static void note_http_closed(rondo_handle *http, void *arg) { note("closed"); }
+
+/* Accepted by a server with TLS, and silent so far. */
+static rondo_stream *connect_silently(place *self) {
+    rondo_connect_options options = {.host = "127.0.0.1",
+                                     .port = rondo_http_server_port(self->http)};
+    rondo_stream *stream = rondo_connect_with(self->loop, &options);
+    rondo_stream_on_error(stream, note_why, (void *)(uintptr_t) "silent");
+    run_turns(self->loop, 8);
+    return stream;
+}
+
+/* Who was accepted without TLS would be answered; the handshake makes no difference. */
+TEST(a_draining_server_goes_on_with_handshakes) {
+    place it;
+    open_place(&it, answer_now);
+    CHECK_INT(rondo_on_close(it.http, note_http_closed, NULL), 0);
+    rondo_stream *late = connect_silently(&it);
+    rondo_stream_on_data(late, receive_data, &it.got);
+    CHECK_INT(rondo_http_server_drain(it.http, 0), 0);
+    run_turns(it.loop, 20);
+    CHECK_INT(rondo_http_server_port(it.http), 0); /* it listens no more */
+    CHECK_INT(rondo_tls_start(late, it.asking, HOST), 0);
+    write_text(late, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    run_turns(it.loop, 20);
+    CHECK(strncmp(it.got.data, "HTTP/1.1 200 ", 13) == 0);
+    CHECK(strstr(it.got.data, "\r\nConnection: close\r\n") != NULL);
+    CHECK_INT(rondo_loop_run(it.loop, RONDO_RUN_ALL), 0);
+    CHECK_TRACE("end closed"); /* the other client's, which was idle */
+    close_place(&it);
+}
+
+/* ... but not for longer than a handshake may take, nor than the deadline. */
+TEST(a_draining_server_does_not_wait_for_handshakes_that_never_end) {
+    for (uint64_t deadline = 0; deadline <= 1000; deadline += 1000) {
+        place it;
+        open_place(&it, answer_now);
+        CHECK_INT(rondo_on_close(it.http, note_http_closed, NULL), 0);
+        rondo_stream *late = connect_silently(&it);
+        rondo_close(it.client);
+        uint64_t before = rondo_loop_now_ns(it.loop);
+        CHECK_INT(rondo_http_server_drain(it.http, deadline), 0);
+        run_turns(it.loop, 20);
+        CHECK_TRACE("");
+        while (rondo_loop_run(it.loop, RONDO_RUN_ONCE) > 0 && !rondo_is_closing(late)) {}
+        CHECK_INT(rondo_loop_run(it.loop, RONDO_RUN_ALL), 0);
+        uint64_t after_ms = (rondo_loop_now_ns(it.loop) - before) / 1000000;
+        CHECK(after_ms >= (deadline ? deadline : 10000));
+        CHECK(after_ms <= (deadline ? deadline : 10000) + 2500);
+        CHECK_TRACE("closed");
+        close_place(&it);
+    }
 }

@@ -156,7 +156,7 @@ RONDO_API int rondo_http_server_trust(rondo_http_server *server, const char *net
 RONDO_API void rondo_http_server_set_forwarded(rondo_http_server *server, bool forwarded);
 
 /* Shuts down gently: stops accepting, closes idle connections, lets requests in flight finish with
- * `Connection: close`, then closes the server; after deadline_ms (0: none) the rest is cut off.
+ * `Connection: close`, those too whose TLS handshake is under way, then closes the server; after deadline_ms (0: none) the rest is cut off.
  * rondo_close(server) cuts everything off at once. */
 RONDO_API int rondo_http_server_drain(rondo_http_server *server, uint64_t deadline_ms);
 

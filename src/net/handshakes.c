@@ -29,9 +29,13 @@ static rondo_server *end(handshake *self) {
     return server;
 }
 
+void rondo__server_close_if_retired(rondo_server *server) {
+    if (server->retired && rondo__list_empty(&server->handshakes)) rondo_close(server);
+}
+
 static void on_cancel(rondo_stream *stream, rondo__opening *opening) {
     (void)stream;
-    end((handshake *)opening);
+    rondo__server_close_if_retired(end((handshake *)opening));
 }
 
 static void on_opened(rondo_stream *stream, rondo__opening *opening) {
@@ -42,6 +46,7 @@ static void on_opened(rondo_stream *stream, rondo__opening *opening) {
         rondo__server_drop_stream(server, RONDO_DROP_UNHEARD, 0, stream);
         rondo_close(stream);
     }
+    rondo__server_close_if_retired(server);
 }
 
 /* A browser that was sent to http:// instead of https:// shows this, instead of a reset, which would
@@ -60,6 +65,7 @@ static void on_failed(rondo_stream *stream, rondo__opening *opening) {
     rondo_server *server = end((handshake *)opening);
     answer_plain_http(server, stream);
     rondo__server_drop_stream(server, RONDO_DROP_HANDSHAKE, stream->error, stream);
+    rondo__server_close_if_retired(server);
 }
 
 int rondo__server_shake(rondo_server *server, rondo_stream *stream) {

@@ -10,15 +10,12 @@
 
 /* ---- life ---- */
 
-static void server_stop(rondo_handle *handle) {
-    rondo_server *server = (rondo_server *)handle;
-    rondo__net *net = rondo__net_of(handle->loop);
+static void stop_listening(rondo_server *server) {
+    rondo_loop *loop = server->base.loop;
+    rondo__net *net = rondo__net_of(loop);
     rondo__alarm_clear(&server->retry);
-    rondo__server_stop_handshakes(server);
-    if (server->security) server->security->drop_context(server->security_context);
-    server->security = NULL;
     if (server->fd >= 0) {
-        rondo__io_stop(handle->loop, &server->io);
+        rondo__io_stop(loop, &server->io);
         rondo__net_unclaim(net, server->fd);
         rondo__crowd_leave(net, server->crowd);
         /* Before the socket is closed: whoever finds the file finds a server, or finds neither. */
@@ -29,6 +26,23 @@ static void server_stop(rondo_handle *handle) {
     server->fd = server->reserve = -1;
     server->port = server->crowd = 0;
     server->file = NULL;
+}
+
+static void server_stop(rondo_handle *handle) {
+    rondo_server *server = (rondo_server *)handle;
+    server->retired = false; /* it closes now, not with the last of these */
+    rondo__server_stop_handshakes(server);
+    if (server->security) server->security->drop_context(server->security_context);
+    server->security = NULL;
+    stop_listening(server);
+}
+
+void rondo__server_retire(rondo_server *server) {
+    RONDO__CHECK(server, &rondo__server_kind);
+    if (rondo__handle_closing(&server->base) || server->retired) return;
+    server->retired = true;
+    stop_listening(server);
+    rondo__server_close_if_retired(server);
 }
 
 /* Nothing may find it any more. */
@@ -72,7 +86,7 @@ rondo_server *rondo_server_new_at(rondo_loop *loop, const char *site) {
 }
 
 int rondo__server_check_idle(const rondo_server *server) {
-    if (rondo__handle_closing(&server->base)) return RONDO_ECLOSED;
+    if (rondo__handle_closing(&server->base) || server->retired) return RONDO_ECLOSED;
     return server->fd >= 0 ? RONDO_EBUSY : 0;
 }
 

@@ -28,6 +28,10 @@ void rondo__server_take(rondo_server *server, const rondo__acceptor *acceptor, v
  * that is about to be. */
 void rondo__server_accept_rest(rondo_server *server);
 
+/* Listens no more, and closes once the handshakes that are under way are over: whoever was accepted will
+ * be handed out. */
+void rondo__server_retire(rondo_server *server);
+
 /* What is done to accepted streams before they are handed out. */
 typedef struct rondo__server_security {
     /* Sets a transport with a handshake: 0 or an error. The handshake bounds its own time. */

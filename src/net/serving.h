@@ -38,6 +38,7 @@ struct rondo_server {
     uint16_t port;
     uint16_t crowd; /* of its open connections, while it listens: see buffers.h */
     bool paused;    /* rondo_server_pause() */
+    bool retired;   /* rondo__server_retire() */
     bool proxied;   /* connections begin with a header of the PROXY protocol */
     bool share;     /* SO_REUSEPORT */
     bool dual, dual_set;
@@ -83,5 +84,7 @@ int rondo__server_watch(rondo_server *server);
 int rondo__server_shake(rondo_server *server, rondo_stream *stream);
 /* Closes those that are under way. */
 void rondo__server_stop_handshakes(rondo_server *server);
+/* A server that has retired, when none is under way any more. */
+void rondo__server_close_if_retired(rondo_server *server);
 
 #endif

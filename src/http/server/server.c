@@ -61,9 +61,13 @@ const rondo__kind rondo__http_server_kind = {
     .finish = finish,
 };
 
+static void close_if_drained(rondo_http_server *server);
+
 static void on_listener_close(rondo_handle *listener, void *arg) {
+    rondo_http_server *server = arg;
     (void)listener;
-    ((rondo_http_server *)arg)->listener = NULL;
+    server->listener = NULL;
+    close_if_drained(server);
 }
 
 static void on_connection(rondo_server *listener, rondo_stream *stream, void *owner) {
@@ -231,17 +235,14 @@ static void on_drain_turn(rondo_loop *loop, rondo__task *task) {
     rondo_http_server *server = RONDO__OF(task, rondo_http_server, drain_task);
     bool quiet = server->drain_turns > 1 && server->accepted == server->accepted_before;
     server->accepted_before = server->accepted;
-    if (server->listener && !quiet && server->drain_turns++ < DRAIN_TURNS) {
-        rondo__defer(loop, task);
-        return;
-    }
     if (!server->listener) {
         close_if_drained(server);
-        return;
+    } else if (!quiet && server->drain_turns++ < DRAIN_TURNS) {
+        rondo__defer(loop, task);
+    } else {
+        rondo__server_accept_rest(server->listener); /* they came since the poll phase */
+        rondo__server_retire(server->listener);      /* it closes when their handshakes are over */
     }
-    rondo__server_accept_rest(server->listener); /* they came since the poll phase */
-    rondo_close(server->listener);
-    rondo__defer(loop, task); /* it is gone in the next turn */
 }
 
 /* Whoever wants to hear of answers hears of those that break off here too: so the server closes after

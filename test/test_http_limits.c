@@ -107,6 +107,21 @@ TEST(what_refuses_a_head_does_not_depend_on_its_pieces) {
 #undef LINE
 }
 
+TEST(what_refuses_a_chunk_does_not_depend_on_its_pieces) {
+    rondo_http_limits limits = {.body_bytes = 64, .chunk_extension_bytes = 32};
+#define ZEROS "00000000000000000000"
+    static const char *const cases[][2] = {
+        {CHUNKED "00000000000005\r\nhello\r\n0\r\n\r\n", "200"},
+        {CHUNKED "41\r\n", "413"},
+        {CHUNKED ZEROS ZEROS "41\r\n",
+         "400"}, /* the size would be too large, but is too long before */
+        {CHUNKED ZEROS "41\r\n", "413"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_answer_both_ways(cases[i][0], cases[i][1], &limits, on_request);
+#undef ZEROS
+}
+
 TEST(defaults) {
     web_host web;
     rondo_http_limits limits = {0};

@@ -92,6 +92,7 @@ void harness_check_mem(const char *file, int line, const char *expr, const void 
 static void run_here(const struct harness_test *test) {
     test_pid = getpid();
     harness_alloc_install();
+    harness_fence_open();
     harness_leaks_note();
     test->run();
     if (getpid() != test_pid) {

@@ -216,10 +216,11 @@ static int feed_chunks(rondo__answer *answer, const rondo_http_client_limits *li
     size_t used = 0;
     rondo_slice piece = {NULL, 0};
     int event = rondo__parser_body(&answer->parser, data, len, INT64_MAX, &used, &piece);
-    if (event == 413) return RONDO_EMSGSIZE;
-    if (event >= 400 || event == RONDO__PARSER_DONE) return RONDO_EPROTO;
+    if (event == 400 || event == RONDO__PARSER_DONE) return RONDO_EPROTO;
+    /* Also of a chunk that is too large: octet by octet, its size would not have been heard to the end. */
     if (!count_framing(answer, used - piece.len, piece.len, limits->chunk_extension_bytes))
         return RONDO_EPROTO;
+    if (event == 413) return RONDO_EMSGSIZE;
     *ret_used = used;
     if (event == RONDO__PARSER_DATA) {
         *ret_piece = piece;

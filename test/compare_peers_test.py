@@ -14,7 +14,7 @@ import tempfile
 import time
 
 from compare_client import HELLO, LIMIT_S, SIZES, Client, make_files, processes
-from running import BUILD, run_tests
+from running import BUILD, free_port, run_tests
 
 RONDO = os.path.join(BUILD, "rondo")
 CAN = {  # beside hello and file
@@ -37,12 +37,6 @@ def installed():
             names.append(name)
     assert len(text.splitlines()) == len(CAN), text
     return names
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 class Peer:

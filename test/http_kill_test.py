@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
-from running import BUILD, LIMIT_S, Example, run_tests  # noqa: E402
+from running import BUILD, LIMIT_S, Example, free_port, run_tests  # noqa: E402
 
 ROUNDS = 12 if os.environ.get("VARIANT") else 40
 GROWTH = 2 << 20  # bytes that the allocator may keep, of ROUNDS * CONNECTIONS connections that were cut off
@@ -132,11 +132,6 @@ def start_upstream(port):
     return process
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def wait_for_answer(port):
     end = time.monotonic() + LIMIT_S
     while answers(port) != (200, b"still here"):  # a proxy leaves the dead alone for a while
@@ -171,8 +166,8 @@ def test_servers_of_a_client_are_killed():
 
 def test_a_get_outlives_its_server():
     """A command that is told what happened, and leaves no process."""
-    port = free_port()
-    with socket.create_server(("127.0.0.1", port)) as listener:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         listener.settimeout(LIMIT_S)
         get = subprocess.Popen([os.path.join(BUILD, "rondo"), "get", f"http://127.0.0.1:{port}/"], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
-from running import LIMIT_S, Example, run_tests  # noqa: E402
+from running import LIMIT_S, Example, refusing_port, run_tests  # noqa: E402
 
 
 def ask(port, method="GET", path="/", body=None, headers={}):
@@ -22,11 +22,6 @@ def ask(port, method="GET", path="/", body=None, headers={}):
         return answer.status, answer.read(), dict(answer.getheaders())
     finally:
         connection.close()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def test_bodies_and_fields_pass_both_ways():
@@ -52,7 +47,7 @@ def test_the_death_of_an_upstream_is_survived():
 
 
 def test_no_upstream_at_all():
-    with Example("http_proxy", str(free_port()), str(free_port())) as proxy:
+    with refusing_port() as one, refusing_port() as two, Example("http_proxy", str(one), str(two)) as proxy:
         for _ in range(3):
             assert ask(proxy.port)[0] == 502
             assert ask(proxy.port, "POST", "/", b"body")[0] == 502

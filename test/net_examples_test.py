@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
-from running import BUILD, LIMIT_S, Example, read_to_end, run_tests  # noqa: E402
+from running import BUILD, LIMIT_S, Example, read_to_end, refusing_port, run_tests  # noqa: E402
 
 
 # --- all that serve ------------------------------------------------------------------------------
@@ -199,9 +199,7 @@ def test_proxy_leaves_nothing_open():
 
 
 def test_proxy_closes_the_client_when_nobody_is_there():
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    with Example("proxy", "127.0.0.1", str(port)) as proxy:
+    with refusing_port() as port, Example("proxy", "127.0.0.1", str(port)) as proxy:
         for _ in range(3):
             with proxy.connect() as client:
                 try:
@@ -240,9 +238,8 @@ def test_nc_ends_with_the_peer_though_its_input_goes_on():
 
 
 def test_nc_says_once_what_failed():
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    done = netcat(port)
+    with refusing_port() as port:
+        done = netcat(port)
     assert (done.returncode, done.stdout) == (1, b""), done
     assert done.stderr == b"nc: 127.0.0.1: connection refused\n", done.stderr
 

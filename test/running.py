@@ -1,6 +1,7 @@
 """For tests of the examples, where a line of output can't show what they do: running them, and the tests."""
 
 import concurrent.futures
+import contextlib
 import os
 import signal
 import socket
@@ -10,7 +11,10 @@ import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
-LIMIT_S = 60 if os.environ.get("VARIANT") else 10
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+from snippets import free_port  # noqa: E402, F401 (for a server that must be told one)
+
+LIMIT_S = 60  # for a machine that does other things
 # Whether this is the library as it is built by default, or one that looks for other things or lacks some.
 IS_PLAIN = not os.environ.get("VARIANT") and "-lssl" in os.environ.get("LIBS", "-lssl")
 
@@ -48,6 +52,14 @@ class Example:
         connection.settimeout(LIMIT_S)
         connection.connect(("127.0.0.1", self.port))
         return connection
+
+
+@contextlib.contextmanager
+def refusing_port():
+    """A port that refuses connections: it is taken, so that nobody else gets it meanwhile, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 def read_to_end(connection):

@@ -448,7 +448,8 @@ def test_a_client_that_is_refused():
     with running.Example("http_echo") as hello:
         client = connect(f"ws://127.0.0.1:{hello.port}/")
         assert client.returncode == 1 and "(status 200)" in client.stderr, client.stderr
-    client = connect(f"ws://127.0.0.1:{hello.port}/")
+    with running.refusing_port() as port:
+        client = connect(f"ws://127.0.0.1:{port}/")
     assert client.returncode == 1 and "connection refused" in client.stderr, client.stderr
     client = connect("ws:/nowhere")
     assert client.returncode == 1 and "invalid argument" in client.stderr, client.stderr

@@ -14,7 +14,7 @@ import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
-LIMIT_S = 60 if os.environ.get("VARIANT") else 20
+LIMIT_S = 60
 
 
 # --- tail ----------------------------------------------------------------------------------------

@@ -131,7 +131,10 @@ def test_http_offload_gives_up_when_it_takes_too_long():
         heavy = [ask(server, f"/primes?{FOR_EVER}") for _ in range(3)]
         for connection in heavy:
             assert answer(connection) == (504, "that took too long\n")
-        assert answer(ask(server, "/primes?0")) == (200, "0\n")
+        for _ in range(100):  # as little as that is late, too, when the machine has other things to do
+            if (last := answer(ask(server, "/primes?0"))) != (504, "that took too long\n"):
+                break
+        assert last == (200, "0\n"), last
 
 
 def test_http_offload_is_interrupted_while_it_computes():

@@ -27,7 +27,7 @@ import traceback
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
 RONDO = os.path.join(BUILD, "rondo")
-LIMIT_S = 30 if os.environ.get("VARIANT") else 5
+LIMIT_S = 60  # for a machine that does other things
 BIG = 32 << 20  # more than the socket buffers of both ends hold
 
 
@@ -735,7 +735,10 @@ def test_current_directory(root):
 def start_download(served):
     connection = served.connect(receive_buffer=65536)
     connection.sendall(b"GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n")
-    start = connection.recv(1000)
+    start = b""
+    while not start.partition(b"\r\n\r\n")[2]:  # something of the body, too
+        start += (more := connection.recv(1000))
+        assert more, start
     assert start.startswith(b"HTTP/1.1 200 OK\r\n"), start
     return connection, start
 

@@ -30,7 +30,7 @@ static void count_call(void) {
         inside = true;                                       \
         call;                                                \
         inside = false;                                      \
-        long long end = harness_now_ms() + 10000;            \
+        long long end = harness_now_ms() + 30000;            \
         while (called < (times) && harness_now_ms() < end) { \
             rondo_loop_run(loop, RONDO_RUN_NOWAIT);          \
             rondo__loop_verify(loop);                        \
@@ -335,11 +335,11 @@ TEST(the_sleep_is_as_long_as_the_next_deadline_says) {
         faults_every(CALL_epoll_wait, 1, EINTR); /* so that nobody has to wait for it */
         rondo_loop_run(loop, RONDO_RUN_ALL);
         faults_clear();
-        CHECK_INT(turns, 2);
         size_t passed_ms = (size_t)(harness_now_ms() - before_ms) + 2;
         if (slept_ms > delays_ms[i] || slept_ms + passed_ms < delays_ms[i])
             FAIL("slept for %zu ms, not for %zu", slept_ms, delays_ms[i]);
         end_loop(loop);
+        if (passed_ms < delays_ms[i]) CHECK_TRACE("");
+        CHECK_INT(turns, 2);
     }
-    CHECK_TRACE("");
 }

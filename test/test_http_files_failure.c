@@ -134,10 +134,14 @@ static void serve_when_busy(rondo_http_request *request, rondo_http_response *re
     site *s = arg;
     rondo_lane *lane = rondo_lane_fs(s->loop);
 
+    rondo_lane_figures figures = {0};
+
     atomic_store(&work_may_end, false);
     CHECK_INT(rondo_lane_resize(lane, 1, 1), 0);
-    while (rondo_work_submit(s->loop, lane, NULL, work_until_told, ignore_result, NULL) == 0)
-        harness_sleep_ms(1);
+    CHECK_INT(rondo_work_submit(s->loop, lane, NULL, work_until_told, ignore_result, NULL), 0);
+    while (figures.running != 1 || figures.threads != 1) /* it makes room in the queue no more */
+        rondo_lane_get_figures(lane, &figures);
+    while (rondo_work_submit(s->loop, lane, NULL, work_until_told, ignore_result, NULL) == 0) {}
     rondo_http_files_serve(request, response, s->files);
     atomic_store(&work_may_end, true);
 }

@@ -180,14 +180,18 @@ static rondo_lane *asked;
 static int64_t is_brisk(rondo_job *job, void *arg) { return asked->brisk; }
 
 static void check_brisk(const stage *it, uint32_t loop_lag_ns, bool want) {
-    outcome what = {0};
-    wait_until_all_are_idle(it->lane);
-    harness_sleep_ms(1); /* much longer than it may spin, and shorter than four seconds */
-    atomic_store(&it->pool->loop_lag_ns, loop_lag_ns);
-    asked = it->lane;
-    CHECK_INT(rondo_work_submit(it->loop, it->lane, NULL, is_brisk, note_outcome, &what), 0);
-    run_to_end(it->loop);
-    CHECK_OUTCOME(what, want);
+    for (bool in_time = false; !in_time;) {
+        outcome what = {0};
+        long long before_ms = harness_now_ms();
+        wait_until_all_are_idle(it->lane);
+        harness_sleep_ms(1); /* much longer than it may spin, and shorter than four seconds: */
+        atomic_store(&it->pool->loop_lag_ns, loop_lag_ns);
+        asked = it->lane;
+        CHECK_INT(rondo_work_submit(it->loop, it->lane, NULL, is_brisk, note_outcome, &what), 0);
+        run_to_end(it->loop);
+        in_time = harness_now_ms() - before_ms < 4000; /* or else once more */
+        if (in_time) CHECK_OUTCOME(what, want);
+    }
 }
 
 TEST(a_thread_spins_when_the_last_job_came_soon) {

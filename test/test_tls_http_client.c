@@ -55,7 +55,7 @@ static const char *secure_url(const secure *s, const char *host, const char *tar
 }
 
 static void wait_for(world *w, const heard *h) {
-    for (long long until = harness_now_ms() + 8000; h->closes == 0 && harness_now_ms() < until;)
+    for (long long until = harness_now_ms() + 30000; h->closes == 0 && harness_now_ms() < until;)
         rondo_loop_run(w->loop, RONDO_RUN_NOWAIT);
     CHECK_INT(h->closes, 1);
 }
@@ -184,7 +184,7 @@ TEST(an_upgrade_over_tls_gives_a_stream_with_tls) {
     CHECK(info.verified);
     CHECK_INT(rondo_stream_on_data(taken, hear_stream, &h), 0);
     CHECK_INT(rondo_write(taken, rondo_slice_text("in secret")), 1);
-    for (long long until = harness_now_ms() + 8000; h.body_len < 9 && harness_now_ms() < until;)
+    for (long long until = harness_now_ms() + 30000; h.body_len < 9 && harness_now_ms() < until;)
         rondo_loop_run(s.w.loop, RONDO_RUN_NOWAIT);
     CHECK_STR(h.body, "in secret");
     rondo_close(taken);
@@ -300,7 +300,7 @@ TEST(https_inside_a_tunnel) {
             upstream = harness_connect(s.port);
             line_send(&s.w, &l, "HTTP/1.1 200 Connected\r\n\r\n", 26);
         }
-        for (long long until = harness_now_ms() + 8000;
+        for (long long until = harness_now_ms() + 30000;
              h.closes == 0 && harness_now_ms() < until;) {
             rondo_loop_run(s.w.loop, RONDO_RUN_NOWAIT);
             relay(l.fd, upstream);

@@ -105,7 +105,7 @@ static void relay(int from, int to) {
 
 static void turns_until_heard(secure *s, const heard *h, const char *what, size_t octets,
                               const int tunnel[2]) {
-    for (long long until = harness_now_ms() + 8000; harness_now_ms() < until;) {
+    for (long long until = harness_now_ms() + 30000; harness_now_ms() < until;) {
         rondo_loop_run(s->w.loop, RONDO_RUN_NOWAIT);
         if (tunnel) {
             relay(tunnel[0], tunnel[1]);

@@ -364,7 +364,7 @@ static void wait_stopped(void) {
 }
 static void wait_raw(void) {
     for (int i = 0; look_of(&shell_tty) != RAW; i++) {
-        if (i == 2000) FAIL("it is not raw again");
+        if (i == 20000) FAIL("it is not raw again");
         harness_sleep_ms(1);
     }
 }

@@ -71,7 +71,7 @@ bool harness_alloc_failed(void);
 
 /*
  * The other end of a connection: blocking calls, so for a thread or before the loop runs. All of
- * them fail the test when something goes wrong or takes longer than 5 s.
+ * them fail the test when something goes wrong or takes longer than 30 s.
  */
 int harness_connect(int port); /* TCP to 127.0.0.1; returns the fd, yours to close */
 void harness_send_all(int fd, const void *data, size_t size);

@@ -151,7 +151,8 @@ static size_t feed_chunks(rondo__http_conn *conn, const char *data, size_t len) 
     rondo_slice piece = {NULL, 0};
     uint64_t most = left_of(limits->body_bytes, request->body_seen);
     int event = rondo__parser_body(&request->parser, data, len, most, &used, &piece);
-    if (event < 400 && !count_framing(request, used - piece.len, piece.len, limits)) event = 400;
+    /* Also of a chunk that is too large: octet by octet, its size would not have been heard to the end. */
+    if (event != 400 && !count_framing(request, used - piece.len, piece.len, limits)) event = 400;
     if (event == RONDO__PARSER_DONE) event = 400; /* before the last chunk? */
     if (event >= 400) {
         rondo__conn_refuse(conn, event);

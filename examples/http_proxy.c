@@ -126,15 +126,36 @@ static void copy_answer_fields(const passage *p) {
 
 /* ---- from the upstream to the client ---- */
 
+static void on_client_gone(rondo_http_response *response, void *arg) {
+    passage *p = arg;
+    p->response = NULL;
+    if (p->call) rondo_close(p->call);
+    rondo_close(response);
+}
+
+static void refuse(passage *p, int status) {
+    rondo_http_response *response = p->response;
+    p->response = NULL;
+    if (p->call) rondo_close(p->call);
+    rondo_http_response_reply(response, status, "text/plain",
+                              rondo_slice_text("the server behind this one can't be reached\n"));
+}
+
 static void on_answer(rondo_http_call *call, void *arg) {
     passage *p = arg;
     rondo_slice length = rondo_http_call_response_header(call, "Content-Length");
     int64_t octets = rondo_http_call_length(call);
-    if (octets == 0 && length.len > 0 && length.len < 19) /* of an answer to HEAD */
+    int status = rondo_http_call_status(call);
+    if (status > 599) { /* no status of HTTP's: nothing that a client should be told */
+        refuse(p, 502);
+        return;
+    }
+    if (octets == 0 && status != 204 && status != 304 && length.len > 0 &&
+        length.len < 19) /* of an answer to HEAD */
         for (size_t i = 0; i < length.len; i++) octets = octets * 10 + (length.data[i] - '0');
     copy_answer_fields(p);
-    if (rondo_http_response_begin(p->response, rondo_http_call_status(call), octets) < 0)
-        rondo_close(call);
+    if (rondo_http_response_begin(p->response, status, octets) < 0)
+        on_client_gone(p->response, p); /* if it has not, it has to be cut off */
 }
 
 static void on_answer_data(rondo_http_call *call, rondo_slice chunk, void *arg) {
@@ -154,13 +175,6 @@ static void on_answer_end(rondo_http_call *call, void *arg) {
     rondo_http_response *response = p->response;
     p->response = NULL;
     rondo_http_response_end(response);
-}
-
-static void on_client_gone(rondo_http_response *response, void *arg) {
-    passage *p = arg;
-    p->response = NULL;
-    if (p->call) rondo_close(p->call);
-    rondo_close(response);
 }
 
 /* ---- from the client to the upstream ---- */
@@ -205,14 +219,10 @@ static void on_failure(rondo_http_call *call, int error, void *arg) {
         p->to->dead_until_ns = rondo_loop_now_ns(p->proxy->loop) + REST_NS;
     bool began = rondo_http_response_status(p->response) > 0;
     if (!began && error == RONDO_ECONNREFUSED && p->tries < p->proxy->count && pass_on(p)) return;
-    rondo_http_response *response = p->response;
-    p->response = NULL;
     if (began)
-        rondo_close(response); /* cut off, so that the client can tell */
+        on_client_gone(p->response, p); /* cut off, so that the client can tell */
     else
-        rondo_http_response_reply(
-            response, error == RONDO_ETIMEDOUT ? 504 : 502, "text/plain",
-            rondo_slice_text("the server behind this one can't be reached\n"));
+        refuse(p, error == RONDO_ETIMEDOUT ? 504 : 502);
 }
 
 /* A body's length; -1: not known. */

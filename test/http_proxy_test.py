@@ -86,4 +86,21 @@ def test_clients_and_upstreams_that_vanish():
             upstream.close()
 
 
+def test_answers_that_can_not_be_passed_on_as_they_are():
+    """A 304 may say how long the content is that it does not have; 700 is no status."""
+    for line, status in ((b"304 N", 304), (b"204 N", 204), (b"700 N", 502)):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(LIMIT_S)
+            with Example("http_proxy", str(listener.getsockname()[1])) as proxy:
+                client = proxy.connect()
+                client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                upstream, _ = listener.accept()
+                upstream.recv(1000)
+                upstream.sendall(b"HTTP/1.1 " + line + b"\r\nContent-Length: 3\r\n\r\n")
+                got = client.makefile("rb").read()
+                assert got.startswith(b"HTTP/1.1 %d " % status), (line, got)
+                client.close()
+                upstream.close()
+
+
 sys.exit(run_tests(globals()))

@@ -80,7 +80,7 @@ typedef struct listeners {
 /* Listens where the options say, else on the sockets of a service manager, else on a port of the
  * loopback. Complains unless it returns EXIT_OK. */
 int listen_somewhere(listeners *all, const serve_options *options);
-/* What listen_somewhere() would try, when it is given no sockets; a line for each. */
+/* What listen_somewhere() would try, or the sockets that it is given; a line for each. */
 void show_addresses(const serve_options *options);
 /* Prints where it listens and, unless quiet, what else one wants to know. */
 int announce(const listeners *all, const serve_options *options);

@@ -70,11 +70,13 @@ static void on_out_close(rondo_handle *out, void *arg) {
     g->out = NULL;
 }
 
-/* At the end of what is there, or as a new file. */
+/* At the end of what is there, or as a new file. A FIFO that nobody reads is an error: waiting for its
+ * reader here would hold up Ctrl-C too. */
 static int open_file(get *g, bool go_on) {
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (go_on ? 0 : O_TRUNC);
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | (go_on ? 0 : O_TRUNC);
     int fd = open(g->options.output, flags, 0666);
     if (fd < 0) return rondo_error_from_errno(errno);
+    (void)fcntl(fd, F_SETFL, 0); /* it was for the opening only */
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (go_on && lseek(fd, g->before.size, SEEK_SET) < 0) go_on = false;
     int status = rondo_file_writer_take(g->loop, fd, go_on ? g->before.size : -1, 0, &g->out);
@@ -91,7 +93,7 @@ static bool open_out(get *g, bool go_on) {
     int status = g->options.output ? open_file(g, go_on) : rondo_stdio_open(g->loop, 1, &g->out);
     if (status < 0) {
         complain("can't write to %s: %s", g->options.output ? g->options.output : "the output",
-                 rondo_error_text(status));
+                 status == RONDO_ENXIO ? "nobody reads it" : rondo_error_text(status));
         fail(g, EXIT_RUNTIME);
         return false;
     }

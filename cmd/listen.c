@@ -136,7 +136,29 @@ int listen_somewhere(listeners *all, const serve_options *options) {
     return status;
 }
 
+/* The sockets of a service manager; how many there are. They are taken, since nothing else will use them. */
+static int show_inherited(void) {
+    rondo_loop *loop = rondo_loop_new();
+    char address[RONDO_ADDRESS_TEXT_BYTES];
+    int count = 0;
+
+    if (loop == NULL) return 0;
+    for (;; count++) {
+        rondo_server *server = rondo_server_new(loop);
+        if (server == NULL || rondo_server_listen_inherited(server, NULL) != 0) break;
+        if (rondo_server_address(server, address, sizeof address) < 0) break;
+        printf("listen           %s\n", address);
+    }
+    rondo_loop_close_all(loop);
+    rondo_loop_run(loop, RONDO_RUN_ALL);
+    rondo_loop_free(loop);
+    return count;
+}
+
 void show_addresses(const serve_options *options) {
+    if (options->host_count + options->port_count + options->path_count == 0 &&
+        show_inherited() > 0)
+        return;
     for (size_t i = 0; i < options->path_count; i++)
         printf("listen           unix:%s\n", options->paths[i]);
     if (!wants_tcp(options)) return;

@@ -121,9 +121,11 @@ static void finish_out(serve *s) {
 
 /* ---- the log's file ---- */
 
-/* Tried here, so that a wrong name is told at once; the log itself would only try again. */
+/* Tried here, so that a wrong name is told at once; the log itself would only try again. Nothing waits for
+ * the reader of a FIFO: no signal would end that. */
 static int open_log(serve *s) {
-    int fd = rondo_fs_open_sync(s->options.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK;
+    int fd = rondo_fs_open_sync(s->options.log, flags, 0640);
     int error = fd < 0 ? fd : 0;
 
     if (fd >= 0) rondo_fs_close_sync(fd);
@@ -132,7 +134,8 @@ static int open_log(serve *s) {
             rondo_http_log_open(s->loop, s->options.log, s->options.log_format, &s->listeners.log);
     if (error == 0) error = rondo_http_log_on_error(s->listeners.log, on_log_error, s);
     if (error == 0) return EXIT_OK;
-    complain("can't open the log '%s': %s", s->options.log, rondo_error_text(error));
+    complain("can't open the log '%s': %s", s->options.log,
+             error == RONDO_ENXIO ? "nobody reads it" : rondo_error_text(error));
     return EXIT_RUNTIME;
 }
 

@@ -13,6 +13,8 @@
 
 /* A day: whoever wants to wait longer wants to wait for ever. */
 #define DRAIN_MOST_S 86400
+/* Of the fields of --header in all: half of what an answer may have, so that its own fit too. */
+#define FIELDS_MOST ((size_t)8192)
 
 /* ---- values; each returns EXIT_OK, or complains and returns EXIT_USAGE ---- */
 
@@ -179,6 +181,15 @@ static bool split_field(char *text, field_option *ret) {
     return is_token(text) && is_value(colon);
 }
 
+/* As they are sent, with those before. */
+static bool fields_fit(const serve_options *given) {
+    size_t len = 0;
+
+    for (size_t i = 0; i <= given->field_count; i++)
+        len += strlen(given->fields[i].name) + strlen(given->fields[i].value) + 4;
+    return len <= FIELDS_MOST;
+}
+
 static int take_header(serve_options *ret, const char *value) {
     char *copy = strdup(value);
 
@@ -190,6 +201,9 @@ static int take_header(serve_options *ret, const char *value) {
         complain("'%s' is no field; give NAME:VALUE, such as 'Cache-Control: no-cache'", value);
     } else if (is_ours(copy)) {
         complain("the field '%s' is one that the server sets by itself", copy);
+    } else if (!fields_fit(ret)) {
+        complain("the fields of --header are too long; %zu octets in all are the most",
+                 FIELDS_MOST);
     } else {
         ret->field_count++;
         return EXIT_OK;

@@ -6,6 +6,7 @@
 
 import fcntl
 import os
+import select
 import pty
 import signal
 import socket
@@ -294,6 +295,21 @@ def test_a_dash_is_the_standard_output():
                               timeout=LIMIT_S)
         same((done.returncode, done.stdout, os.listdir(folder)), (0, b"here", []))
     same(get("-C", "-o", "-", "http://127.0.0.1/")[0], 2)
+
+
+def test_a_fifo_takes_what_is_read():
+    with tempfile.TemporaryDirectory() as folder, Server(says(ok("here" * 100000))) as server:
+        path = os.path.join(folder, "fifo")
+        os.mkfifo(path)
+        code, _, err = get("-o", path, server.url)  # to wait for a reader would be deaf to Ctrl-C
+        assert (code, "nobody reads it" in err) == (1, True), (code, err)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        os.set_blocking(reader, True)
+        with subprocess.Popen([RONDO, "get", "-q", "-o", path, server.url], env=PLAIN) as process:
+            select.select([reader], [], [], LIMIT_S)
+            with os.fdopen(reader, "rb") as file:
+                same(len(file.read()), 400000)
+            same(process.wait(LIMIT_S), 0)
 
 
 def test_what_is_closed_is_not_taken_for_a_sink():

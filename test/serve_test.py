@@ -437,6 +437,11 @@ def test_socket_activation(root):
             connection.sendall(b"GET /a.txt HTTP/1.0\r\n\r\n")
             same(parse(read_all(connection))[0], 200)
         same(stop(process), 0)
+        process = subprocess.run(
+            [sys.executable, "-c", ACTIVATE, str(fd), RONDO, "serve", "--show-config", root],
+            pass_fds=[fd], capture_output=True, timeout=LIMIT_S)
+        same([line.split()[1] for line in process.stdout.decode().splitlines()
+              if line.startswith("listen ")], [f"{host}:{port}"])
 
 
 def test_several_sockets_of_a_service_manager(root):
@@ -569,6 +574,13 @@ def test_header(root):
     for field in ("Content-Length: 1", "date: x", "Transfer-Encoding: chunked", "ETag: x"):
         refused(2, "sets by itself", "serve", root, "--header", field)
     refused(2, "no more", "serve", root, *["--header", "X: y"] * 17)
+    long = "X: " + "y" * 4091  # 4,096 octets as it is sent
+    refused(2, "too long", "serve", root, *["--header", long] * 2, "--header", "X: y")
+    with Served(root, *["--header", long] * 2, "--cors", "--list") as served:
+        for target in ("/a.txt", "/nothing", "/"):
+            _, fields, _ = served.get(target)
+            assert fields["x-content-type-options"] if target == "/a.txt" else True
+            assert "y" * 4091 in fields["x"], target
     refused(2, "--header needs a value", "serve", root, "--header")
 
 
@@ -667,6 +679,9 @@ def test_log(root):
     refused(2, "is no format", "serve", root, "--log", "x", "--log-format", "xml")
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "access.log")
+        os.mkfifo(path)  # nobody reads it: to wait would be deaf to signals
+        refused(1, "nobody reads it", "serve", root, "--port", "0", "--log", path)
+        os.remove(path)
 
         def lines(name=path):
             with open(name, encoding="utf-8") as file:

@@ -50,6 +50,32 @@ TEST(a_range_of_a_file) {
     remove_file(&file);
 }
 
+static void *let_go_later(void *arg) {
+    while (!faults_stands()) harness_sleep_ms(1);
+    harness_sleep_ms(20);
+    faults_let_go();
+    return NULL;
+}
+
+TEST(a_disk_takes_no_virtual_time) {
+    rondo_loop *loop = new_virtual_loop();
+    disk_file file = new_disk_file(1000);
+    received got = {0};
+    start_timer(loop, 1, note_timer, "timer");
+    faults_stand(CALL_open, 1); /* for as long as it likes */
+    pthread_t other = harness_thread(let_go_later, NULL);
+    rondo_stream *stream = open_reader(loop, file.path, 0, -1);
+    hear_all(stream, &got);
+    rondo_stream_set_timeout(stream, 5000);
+    run_all(loop);
+    CHECK_TRACE("connect end close timer");
+    pthread_join(other, NULL);
+    faults_stop();
+    free(got.data);
+    remove_file(&file);
+    end_loop(loop);
+}
+
 TEST(a_file_whose_size_is_not_known) {
     rondo_loop *loop = rondo_loop_new();
     received got = {0};

@@ -101,7 +101,8 @@ RONDO_API uint64_t rondo_loop_now_ms(rondo_loop *loop); /* whole ms, rounded dow
 RONDO_API void rondo_loop_update_now(rondo_loop *loop);
 
 /* From now on time stands still while callbacks run, and instead of sleeping the loop jumps to the
- * next deadline: for tests. Time starts at start_ns and does not move while a job is in the pool.
+ * next deadline: for tests. Time starts at start_ns and does not move while a job is in the pool, or a
+ * worker is at the file of a file stream.
  * With nothing to wait for but I/O, the loop sleeps for it as usual. RONDO_EBUSY once a timer was
  * started. */
 RONDO_API int rondo_loop_use_virtual_clock(rondo_loop *loop, uint64_t start_ns);

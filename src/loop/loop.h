@@ -69,6 +69,7 @@ struct rondo_loop {
     size_t handle_count;
     size_t active_count; /* active and ref'd */
     size_t held;         /* reasons to live that aren't handles */
+    size_t time_held;    /* what is none, but takes no virtual time: see rondo__loop_hold_time() */
     uint32_t budgets[RONDO_BUDGET_COUNT];
     /* ---- the world ---- */
     struct ev_loop *ev;

@@ -83,7 +83,8 @@ static uint64_t time_to_sleep(rondo_loop *loop) {
 /* With the virtual clock: looks for events without sleeping, and when there are none, jumps. While
  * jobs are in the pool it sleeps for them instead: they take no virtual time. */
 static void wait_virtual(rondo_loop *loop, uint64_t timeout_ns) {
-    bool jump = timeout_ns > 0 && timeout_ns < UINT64_MAX && loop->held == 0;
+    bool jobs = loop->held > 0 || loop->time_held > 0;
+    bool jump = timeout_ns > 0 && timeout_ns < UINT64_MAX && !jobs;
     uint64_t callbacks = loop->callbacks; /* watchers of others run inside: see io.c */
     rondo__poll_wait(loop, jump || timeout_ns == 0 ? 0 : UINT64_MAX);
     if (jump && rondo__list_empty(&loop->ready) && !atomic_load(&loop->woken) &&

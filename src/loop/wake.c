@@ -68,6 +68,13 @@ void rondo__loop_release(rondo_loop *loop) {
     loop->held--;
 }
 
+void rondo__loop_hold_time(rondo_loop *loop) { loop->time_held++; }
+
+void rondo__loop_release_time(rondo_loop *loop) {
+    RONDO_ASSERT(loop->time_held > 0);
+    loop->time_held--;
+}
+
 void rondo__at_loop_free(rondo_loop *loop, rondo__at_free *at_free,
                          void (*run)(rondo_loop *, rondo__at_free *)) {
     at_free->run = run;

@@ -91,6 +91,9 @@ bool rondo__spin(const atomic_bool *sign, uint64_t until_ns);
 /* Reasons to live that aren't handles: jobs in the pool. Loop thread only. */
 void rondo__loop_hold(rondo_loop *loop);
 void rondo__loop_release(rondo_loop *loop);
+/* What the loop does not live for, but takes no virtual time either: jobs of a file stream. Loop thread only. */
+void rondo__loop_hold_time(rondo_loop *loop);
+void rondo__loop_release_time(rondo_loop *loop);
 
 /* What the loop calls when it is freed, in reverse order of adding: the pool ends its threads. */
 typedef struct rondo__at_free {

@@ -80,7 +80,7 @@ int rondo__job_submit(rondo_lane *lane, rondo_job *job, bool always) {
     pthread_mutex_unlock(&lane->lock);
     rondo__worker_signal(wake);
     if (!ok) return RONDO_EAGAIN;
-    if (!job->weak) rondo__loop_hold(pool->loop);
+    rondo__job_hold(job);
     return 0;
 }
 
@@ -120,7 +120,7 @@ int rondo__job_again(rondo_job *job) {
     int error = may_go_on(job);
     if (error == 0) error = requeue(job);
     if (error < 0) return error;
-    if (!job->weak) rondo__loop_hold(job->loop);
+    rondo__job_hold(job);
     job->pool->delivering = NULL; /* its extras go on with it */
     return 0;
 }
@@ -133,7 +133,7 @@ int rondo__job_park(rondo_job *job) {
     job->state = RONDO__JOB_PARKED;
     job->result = RONDO_ECANCELED;
     rondo__list_push_back(&job->pool->parked, &job->link);
-    if (!job->weak) rondo__loop_hold(job->loop);
+    rondo__job_hold(job);
     job->pool->delivering = NULL;
     return 0;
 }

@@ -88,7 +88,7 @@ void rondo__lane_take_queued(rondo_lane *lane, const rondo__pool *pool, bool all
 /* The thread that runs it is on its own from now on. */
 static void orphan(rondo_job *job) {
     rondo__extras *extras = atomic_load(&job->extras);
-    if (job->deliver && !job->weak) rondo__loop_release(job->loop); /* nobody was told yet */
+    if (job->deliver) rondo__job_release(job); /* nobody was told yet */
     if (job->untie) job->untie(job);
     if (extras) rondo__extras_quiet(extras);
     rondo__list_remove(&job->link); /* pool->ready */

@@ -75,7 +75,7 @@ static void replace_worker(rondo_lane *lane) {
 static void deliver_abandoned(rondo__pool *pool, rondo_job *job) {
     if (job->deliver) {
         job->deliver = NULL; /* canceling it from now on is found out */
-        if (!job->weak) rondo__loop_release(pool->loop);
+        rondo__job_release(job);
         replace_worker(job->lane);
         job->tell(pool->loop, job, atomic_load(&job->cancel));
         if (!job->returned) return;
@@ -97,7 +97,7 @@ static void deliver_job(rondo__pool *pool, rondo_job *job) {
         return;
     }
     RONDO_ASSERT(job->state == RONDO__JOB_DONE);
-    if (!job->weak) rondo__loop_release(pool->loop);
+    rondo__job_release(job);
     rondo__extras *extras = atomic_load_explicit(&job->extras, memory_order_relaxed);
     if (RONDO__UNLIKELY(extras != NULL)) {
         deliver_with_extras(pool, job, extras);
@@ -217,7 +217,7 @@ unsigned *rondo__pool_at_position(rondo_loop *loop) {
 static void drop_jobs(rondo__pool *pool, rondo__list *jobs) {
     for (rondo__list *link; (link = rondo__list_pop_front(jobs));) {
         rondo_job *job = RONDO__OF(link, rondo_job, link);
-        if (!job->weak && job->deliver) rondo__loop_release(pool->loop);
+        if (job->deliver) rondo__job_release(job);
         rondo__job_dispose(pool->loop, job);
     }
 }

@@ -216,6 +216,14 @@ void rondo__job_check(const rondo_job *job, const char *function);
 bool rondo__job_lose(rondo_lane *lane, rondo__worker *worker, int code);
 /* Takes it from the queue, or asks it to end with `code`; `lose`: or abandons it. */
 int rondo__job_end_early(rondo_job *job, int code, bool lose);
+/* From when it is submitted until it is delivered, or told of, or dropped: the loop lives for it, unless it is
+ * weak, and waits for it before virtual time goes on. */
+static inline void rondo__job_hold(const rondo_job *job) {
+    (job->weak ? rondo__loop_hold_time : rondo__loop_hold)(job->loop);
+}
+static inline void rondo__job_release(const rondo_job *job) {
+    (job->weak ? rondo__loop_release_time : rondo__loop_release)(job->loop);
+}
 /* drop(), release and the end of its extras. Loop thread, or the worker with loop NULL. */
 void rondo__job_dispose(rondo_loop *loop, rondo_job *job);
 

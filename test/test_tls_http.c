@@ -3,6 +3,8 @@
  * HTTP on connections that are TLS: what of a connection outlives a request, and leaves HTTP with it; and
  * handshakes that a draining server has begun.
  */
+#include <sys/resource.h>
+
 #include "tls_peers.h"
 
 typedef struct place {
@@ -110,6 +112,56 @@ static rondo_stream *connect_silently(place *self) {
     rondo_stream_on_error(stream, note_why, (void *)(uintptr_t) "silent");
     run_turns(self->loop, 8);
     return stream;
+}
+
+/* A handshake takes as much of a server as a connection that has had its own, and as many are allowed. */
+TEST(handshakes_count_as_connections) {
+    place it;
+    rondo_http_figures figures;
+    open_place(&it, answer_now);
+    rondo_http_server_set_limits(it.http, &(rondo_http_limits){.connections = 2});
+    rondo_stream *silent = connect_silently(&it), *more = connect_silently(&it);
+    rondo_http_server_get_figures(it.http, &figures);
+    CHECK_INT(figures.connections, 2); /* the client that has shaken hands, and one that has not */
+    rondo_stream_on_data(more, receive_data, &it.got);
+    CHECK_INT(rondo_tls_start(more, it.asking, HOST), 0);
+    run_turns(it.loop, 20);
+    CHECK(strncmp(it.got.data, "HTTP/1.1 503 ", 13) == 0);
+    rondo_close(silent);
+    run_turns(it.loop, 20);
+    it.got.len = 0;
+    rondo_stream *next = connect_silently(&it);
+    rondo_stream_on_data(next, receive_data, &it.got);
+    CHECK_INT(rondo_tls_start(next, it.asking, HOST), 0);
+    write_text(next, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    run_turns(it.loop, 20);
+    CHECK(strncmp(it.got.data, "HTTP/1.1 200 ", 13) == 0);
+    rondo_http_server_get_figures(it.http, &figures);
+    CHECK_INT(figures.connections, 2);
+    close_place(&it);
+}
+
+/* Far above the limit nobody is told any more, nor shaken hands with. */
+TEST(handshakes_far_above_the_limit_are_closed_at_once) {
+    enum { AWAY = 1024, MORE = 5 };
+    place it;
+    rondo_http_figures figures;
+    struct rlimit files = {4096, 4096};
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0) SKIP("too few descriptors");
+    open_place(&it, answer_now);
+    rondo_http_server_set_limits(it.http, &(rondo_http_limits){.connections = 1});
+    for (int i = 0; i < AWAY + MORE; i++) {
+        rondo_connect_options options = {.host = "127.0.0.1",
+                                         .port = rondo_http_server_port(it.http)};
+        rondo_stream_on_error(rondo_connect_with(it.loop, &options), note_why,
+                              (void *)(uintptr_t) "x");
+        if (i % 32 == 0) run_turns(it.loop, 4);
+    }
+    run_turns(it.loop, 100);
+    rondo_http_server_get_figures(it.http, &figures);
+    CHECK_INT(figures.closed_at_once, MORE);
+    CHECK_INT(figures.connections, 1);
+    close_place(&it);
 }
 
 /* Who was accepted without TLS would be answered; the handshake makes no difference. */

@@ -71,8 +71,14 @@ static void take_connection(rondo_server *server, int fd) {
         rondo__server_hand_out(server, stream);
         return;
     }
+    if (!rondo__server_lets_in(server, stream)) {
+        rondo__server_drop_stream(server, RONDO_DROP_FULL, 0, stream);
+        rondo_close(stream);
+        return;
+    }
     int status = rondo__server_shake(server, stream);
     if (status == 0) return;
+    rondo__server_lets_go(server, stream);
     rondo__server_drop_stream(server, RONDO_DROP_STARVED, status, stream);
     rondo_close(stream);
     pause_accepting(server, status);

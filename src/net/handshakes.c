@@ -33,9 +33,21 @@ void rondo__server_close_if_retired(rondo_server *server) {
     if (server->retired && rondo__list_empty(&server->handshakes)) rondo_close(server);
 }
 
+bool rondo__server_lets_in(rondo_server *server, rondo_stream *stream) {
+    const rondo__acceptor *acceptor = server->acceptor;
+    if (!acceptor || !acceptor->arrives) return true;
+    return acceptor->arrives(server, stream, !server->proxied, server->owner);
+}
+
+void rondo__server_lets_go(rondo_server *server, rondo_stream *stream) {
+    const rondo__acceptor *acceptor = server->acceptor;
+    if (acceptor && acceptor->leaves) acceptor->leaves(server, stream, server->owner);
+}
+
 static void on_cancel(rondo_stream *stream, rondo__opening *opening) {
-    (void)stream;
-    rondo__server_close_if_retired(end((handshake *)opening));
+    rondo_server *server = end((handshake *)opening);
+    rondo__server_lets_go(server, stream);
+    rondo__server_close_if_retired(server);
 }
 
 static void on_opened(rondo_stream *stream, rondo__opening *opening) {
@@ -64,6 +76,7 @@ static void answer_plain_http(const rondo_server *server, rondo_stream *stream) 
 static void on_failed(rondo_stream *stream, rondo__opening *opening) {
     rondo_server *server = end((handshake *)opening);
     answer_plain_http(server, stream);
+    rondo__server_lets_go(server, stream);
     rondo__server_drop_stream(server, RONDO_DROP_HANDSHAKE, stream->error, stream);
     rondo__server_close_if_retired(server);
 }

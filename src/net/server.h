@@ -14,6 +14,11 @@
  * been emitted for. owner is passed on. A function may be NULL. */
 typedef struct rondo__acceptor {
     void (*connection)(rondo_server *server, rondo_stream *connection, void *owner);
+    /* One begins a handshake, and may count from here on; the room of its stream is the protocol's
+     * already. address_known: it is not while a header of the PROXY protocol is to come. false: there is no
+     * room for it. `connection` follows, or `leaves`. */
+    bool (*arrives)(rondo_server *server, rondo_stream *stream, bool address_known, void *owner);
+    void (*leaves)(rondo_server *server, rondo_stream *stream, void *owner);
     void (*error)(rondo_server *server, int error, void *owner);
     void (*listening)(rondo_server *server, void *owner); /* it does, from now on */
     /* Sent, before the end, to a peer that speaks HTTP where a handshake should be; NULL: nothing is. */

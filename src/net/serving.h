@@ -82,6 +82,9 @@ int rondo__server_watch(rondo_server *server);
 /* The stream is handed out, or dropped and closed, when its handshake is over. 0, or an error: it was
  * not begun. */
 int rondo__server_shake(rondo_server *server, rondo_stream *stream);
+/* What the protocol has to be told of one that is not handed out yet: it has come, it goes. */
+bool rondo__server_lets_in(rondo_server *server, rondo_stream *stream);
+void rondo__server_lets_go(rondo_server *server, rondo_stream *stream);
 /* Closes those that are under way. */
 void rondo__server_stop_handshakes(rondo_server *server);
 /* A server that has retired, when none is under way any more. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * New connections, and those for which there is no room: too many of one address are closed at once, too
- * many in all are told so. Servers that count together share a census.
+ * many in all are told so. Servers that count together share a census. One that begins with a handshake
+ * counts from there on, since it costs as much; it can be told only when that is over.
  */
 #include <rondo/error.h>
 #include <rondo/handle.h>
@@ -88,7 +89,8 @@ static void count_all(rondo__census *census, const rondo__http_conn *but) {
         rondo_http_server *server = RONDO__OF(at, rondo_http_server, counted);
         for (rondo__list *link = server->conns.next; link != &server->conns; link = link->next) {
             rondo__http_conn *conn = RONDO__OF(link, rondo__http_conn, link);
-            if (conn != but && conn->crowd == 0) join_crowd(conn, UINT32_MAX);
+            bool known = !(conn->flags & RONDO__CONN_PROXIED);
+            if (conn != but && conn->crowd == 0 && known) join_crowd(conn, UINT32_MAX);
         }
     }
 }
@@ -122,21 +124,54 @@ static void turn_away(rondo__http_conn *conn) {
     rondo__conn_refuse(conn, 503);
 }
 
-void rondo__conn_new(rondo_http_server *server, rondo_stream *stream) {
-    rondo__http_conn *conn = rondo__stream_room(stream);
+static void enter(rondo_http_server *server, rondo_stream *stream, rondo__http_conn *conn) {
     conn->stream = stream;
     conn->server = server;
-    conn->state = RONDO__CONN_IDLE;
     rondo__list_push_back(&server->conns, &conn->link);
     server->conn_count++;
+}
+
+static bool are_too_many(const rondo_http_server *server) {
+    return connections_of(server->census, false) > server->limits.connections;
+}
+
+bool rondo__conn_arrives(rondo_http_server *server, rondo_stream *stream, bool address_known) {
+    rondo__http_conn *conn = rondo__stream_room(stream);
+    enter(server, stream, conn);
+    conn->state = RONDO__CONN_SHAKING;
+    if (!address_known) conn->flags |= RONDO__CONN_PROXIED;
+    bool room = !address_known || has_room(conn);
+    bool away = room && are_too_many(server);
+    if (!room || (away && server->away_count >= AWAY_MOST)) {
+        server->closed_at_once++;
+        rondo__http_server_lost(conn);
+        return false;
+    }
+    if (away) {
+        conn->flags |= RONDO__CONN_AWAY;
+        server->away_count++;
+    }
+    return true;
+}
+
+void rondo__conn_leaves(rondo_stream *stream) {
+    rondo__http_server_lost(rondo__stream_room(stream));
+}
+
+void rondo__conn_new(rondo_http_server *server, rondo_stream *stream) {
+    rondo__http_conn *conn = rondo__stream_room(stream);
+    if (conn->state != RONDO__CONN_SHAKING) enter(server, stream, conn);
+    if (conn->flags & RONDO__CONN_AWAY) server->away_count--; /* there may be room by now */
+    conn->flags = 0;
+    conn->state = RONDO__CONN_IDLE;
     rondo__stream_consume(stream, &rondo__conn_consumer, conn);
     rondo_stream_set_half_open(stream, true);
     rondo__conn_arm_idle(conn);
     rondo_resume(stream);
-    if (!has_room(conn)) {
+    if (conn->crowd == 0 && !has_room(conn)) {
         server->closed_at_once++;
         rondo__conn_cut(conn);
-    } else if (connections_of(server->census, false) > server->limits.connections) {
+    } else if (are_too_many(server)) {
         turn_away(conn);
     }
 }

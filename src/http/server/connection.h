@@ -28,7 +28,8 @@ typedef enum rondo__conn_state {
     RONDO__CONN_ANSWER,  /* it is complete, and its answer is not */
     RONDO__CONN_CLOSING, /* nothing more is taken: see closing.c */
     RONDO__CONN_GONE,    /* the stream is closing */
-    RONDO__CONN_GIVEN    /* the stream is the application's: see upgrade.c */
+    RONDO__CONN_GIVEN,   /* the stream is the application's: see upgrade.c */
+    RONDO__CONN_SHAKING  /* it begins with a handshake, and counts: see arrival.c */
 } rondo__conn_state;
 
 /* rondo__http_conn.flags */
@@ -46,6 +47,7 @@ enum {
     RONDO__CONN_AWAY = 1 << 9,     /* above the limit: it is told so, and closed */
     RONDO__CONN_LEAVING = 1 << 10, /* answers wait for their octets to leave: see leaving.c */
     RONDO__CONN_ASKED = 1 << 11,   /* that asked for `drain`, no write of an answer did */
+    RONDO__CONN_PROXIED = 1 << 13, /* whose it is, a proxy has still to say */
     RONDO__CONN_EVENTS = 1 << 12   /* the answer has no end: a client that ends its side has gone */
 };
 
@@ -80,6 +82,10 @@ static inline bool rondo__conn_alive(const rondo__http_conn *conn) {
 
 /* Takes an accepted stream over, in whose room it lives; closes it when there are too many. */
 void rondo__conn_new(rondo_http_server *server, rondo_stream *stream);
+/* Before that, when it has a handshake to begin with. false: there are too many. */
+bool rondo__conn_arrives(rondo_http_server *server, rondo_stream *stream, bool address_known);
+/* It has failed, or was given up. */
+void rondo__conn_leaves(rondo_stream *stream);
 
 /* ---- connection.c ---- */
 

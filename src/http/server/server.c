@@ -77,6 +77,17 @@ static void on_connection(rondo_server *listener, rondo_stream *stream, void *ow
     rondo__conn_new(server, stream);
 }
 
+static bool on_arrival(rondo_server *listener, rondo_stream *stream, bool address_known,
+                       void *owner) {
+    (void)listener;
+    return rondo__conn_arrives(owner, stream, address_known);
+}
+
+static void on_leaving(rondo_server *listener, rondo_stream *stream, void *owner) {
+    (void)listener, (void)owner;
+    rondo__conn_leaves(stream);
+}
+
 static void on_listening(rondo_server *listener, void *owner) {
     (void)listener;
     rondo__handle_activate(&((rondo_http_server *)owner)->base);
@@ -86,6 +97,8 @@ static void on_listening(rondo_server *listener, void *owner) {
 
 static const rondo__acceptor acceptor = {
     .connection = on_connection,
+    .arrives = on_arrival,
+    .leaves = on_leaving,
     .listening = on_listening,
     .plain_answer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 70\r\n"
                     "Connection: close\r\n\r\n" TO_PLAIN_HTTP,

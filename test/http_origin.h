@@ -119,6 +119,7 @@ ORIGIN_HELPER void line_take_from(world *w, int listener, line *l) {
     l->fd = -1;
     for (int i = 0; i < 50 && l->fd < 0; i++) {
         rondo_loop_run(w->loop, RONDO_RUN_NOWAIT);
+        harness_settle();
         l->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     }
     CHECK(l->fd >= 0);
@@ -138,6 +139,7 @@ ORIGIN_HELPER bool nobody_connects(world *w) {
 
 ORIGIN_HELPER bool line_read(line *l) {
     if (sizeof l->data - l->len < 2) l->len = 0; /* a flood: forget the beginning */
+    harness_settle();
     ssize_t got = recv(l->fd, l->data + l->len, sizeof l->data - 1 - l->len, 0);
     if (got < 0 && errno == EAGAIN) return false;
     if (got <= 0) {
@@ -179,6 +181,7 @@ ORIGIN_HELPER void line_send(world *w, line *l, const void *data, size_t len) {
             rondo_loop_run(w->loop, RONDO_RUN_NOWAIT);
         }
     }
+    harness_settle();
 }
 
 ORIGIN_HELPER void line_say(world *w, line *l, const char *text) {
@@ -197,6 +200,7 @@ ORIGIN_HELPER void line_spell(world *w, line *l, const char *text) {
 
 ORIGIN_HELPER void line_close(line *l) {
     if (l->fd >= 0) close(l->fd);
+    harness_settle();
     l->fd = -1;
 }
 

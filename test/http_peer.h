@@ -107,6 +107,7 @@ PEER_HELPER bool peer_read(web_peer *peer) {
         peer->data = realloc(peer->data, peer->room *= 2);
         CHECK(peer->data != NULL);
     }
+    harness_settle();
     ssize_t got = recv(peer->fd, peer->data + peer->len, peer->room - peer->len - 1, 0);
     if (got < 0 && errno == EAGAIN) return false;
     if (got <= 0) {
@@ -171,6 +172,7 @@ PEER_HELPER void peer_forget(web_peer *peer) {
 
 PEER_HELPER void peer_close(web_peer *peer) {
     if (peer->fd >= 0) close(peer->fd);
+    harness_settle();
     free(peer->data);
     peer->fd = -1;
     peer->data = NULL;

@@ -57,6 +57,7 @@ STREAMS_HELPER void reset_peer(int fd) {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
     CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
     close(fd);
+    harness_settle();
 }
 
 /* ---- bytes ---- */
@@ -150,6 +151,7 @@ STREAMS_HELPER void check_reader(reader *self, size_t size) {
 /* Reads what is there, without waiting. */
 STREAMS_HELPER char *read_now(int fd) {
     static char text[4096];
+    harness_settle();
     ssize_t count = recv(fd, text, sizeof text - 1, MSG_DONTWAIT);
     text[count > 0 ? count : 0] = '\0';
     return text;

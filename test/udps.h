@@ -102,6 +102,7 @@ UDP_HELPER void socket_send_burst(int fd, const rondo_address *to, int count) {
 UDP_HELPER void note_socket(int fd) {
     char text[65536];
     ssize_t len;
+    harness_settle();
     while ((len = recv(fd, text, sizeof text - 1, MSG_DONTWAIT)) >= 0) {
         text[len] = '\0';
         note("%s", text);

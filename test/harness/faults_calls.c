@@ -4,7 +4,7 @@
  * real call and notes what came of it. See faults.h; the linker puts them in (Makefile, WRAP).
  */
 #define _GNU_SOURCE
-#include "internal.h"
+#include "harness.h"
 #include "passage.h"
 
 #include <dlfcn.h>
@@ -123,7 +123,11 @@ ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags) {
 
 ssize_t __wrap_send(int fd, const void *data, size_t size, int flags) {
     PASSAGE(send, fd, size, 0, flags);
-    THROUGH(ssize_t, send(fd, data, p.entry.size, flags));
+    ssize_t sent =
+        (ssize_t)(faults_enter(&p) ? faults_answer(&p)
+                                   : faults_leave(&p, send(fd, data, p.entry.size, flags)));
+    harness_settle();
+    return sent;
 }
 
 ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
@@ -526,7 +530,7 @@ int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event) {
 }
 
 int epoll_wait(int epoll, struct epoll_event *events, int room, int timeout_ms) {
-    if (timeout_ms == 0) harness_fence();
+    if (timeout_ms == 0) harness_settle();
     PASSAGE(epoll_wait, epoll, (size_t)timeout_ms, room, 0);
     THROUGH(int, real_epoll_wait(epoll, events, room, timeout_ms));
 }

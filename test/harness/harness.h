@@ -79,6 +79,10 @@ void harness_send_str(int fd, const char *text);
 size_t harness_recv_exact(int fd, void *ret_data, size_t size); /* less only at the end */
 char *harness_recv_until_eof(int fd, size_t *ret_size);         /* malloc'ed, 0-terminated */
 
+/* What was sent over the loopback has arrived, as each poll of the library sees to that does not sleep: for
+ * who looks at a socket without one. */
+void harness_settle(void);
+
 pthread_t harness_thread(void *(*run)(void *arg), void *arg); /* pthread_join it */
 long long harness_now_ms(void);                               /* monotonic */
 void harness_sleep_ms(int ms);

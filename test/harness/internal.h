@@ -43,9 +43,8 @@ void harness_alloc_install(void);
 void *harness_realloc(void *old, size_t size, void *user);
 void harness_free(void *block, void *user);
 
-/* Over the loopback: see fence.c. */
+/* See fence.c. */
 void harness_fence_open(void);
-void harness_fence(void);
 
 /* Descriptors and threads: note what there is; later say what there is more, as a failure. */
 void harness_leaks_note(void);

@@ -52,6 +52,7 @@ void harness_send_all(int fd, const void *data, size_t size) {
             size -= (size_t)sent;
         }
     }
+    harness_settle();
 }
 
 void harness_send_str(int fd, const char *text) { harness_send_all(fd, text, strlen(text)); }

@@ -293,6 +293,30 @@ TEST(several_ranges_in_one_answer) {
     site_remove(&s);
 }
 
+/* Parts that wait are not in memory, so a bound on what is queued does not count against them. */
+static void serve_with_a_small_queue(rondo_http_request *request, rondo_http_response *response,
+                                     void *arg) {
+    site *s = arg;
+
+    rondo_http_server_set_limits(s->server, &(rondo_http_limits){.response_queue_bytes = 65536});
+    rondo_http_files_serve(request, response, s->files);
+}
+static void ask_large_parts(site *s) {
+    answer got = ask(s, "GET", "/big.json", "Range: bytes=0-999999,2000000-2999999\r\n");
+    CHECK_INT(got.status, 206);
+    check_parts(&got, "0-999999:application/json 2000000-2999999:application/json ", 3000000);
+    answer_free(&got);
+}
+TEST(several_large_ranges_with_a_small_queue) {
+    site s;
+
+    site_make(&s);
+    s.on_request = serve_with_a_small_queue;
+    site_big_file(&s, "root/big.json", 3000000);
+    for (int way = 0; way < SITE_WAYS; way++) site_serve(&s, way, ask_large_parts);
+    site_remove(&s);
+}
+
 /* Without a boundary there is no answer, and nothing is left of it. */
 static void ask_without_luck(site *s) {
     answer got = ask(s, "GET", "/big.json", "Range: bytes=0-0,-1\r\n");

@@ -73,13 +73,14 @@ void rondo__files_send_parts(rondo_http_response *response, const char *type,
     for (; result >= 0 && sent < parts->count; sent++) {
         rondo__part part = parts->at[sent];
         bool last = sent + 1 == parts->count;
-        result = rondo_http_response_write(response, part_head(text, &boundary, type, part, size));
+        result =
+            rondo__http_response_between(response, part_head(text, &boundary, type, part, size));
         if (result < 0) break;
         /* The queue is in order: with the last part of the file, nobody needs it any more. */
         result = rondo__http_response_piece(response, fd, part.offset, part.len, last);
     }
     if (sent < parts->count) close(fd);
-    if (result >= 0) result = rondo_http_response_write(response, last_line(text, &boundary));
+    if (result >= 0) result = rondo__http_response_between(response, last_line(text, &boundary));
     if (result >= 0) result = rondo_http_response_end(response);
     rondo__files_settle(response, result);
 }

@@ -285,6 +285,18 @@ int rondo__http_response_piece(rondo_http_response *response, int fd, uint64_t o
     return result;
 }
 
+int rondo__http_response_between(rondo_http_response *response, rondo_slice data) {
+    rondo__http_conn *conn = response->request ? rondo__response_conn(response) : NULL;
+    if (!conn) return RONDO_ECLOSED;
+    RONDO_ASSERT(response->framing == RONDO__FRAMING_LENGTH && response->left >= data.len);
+    int result = response->bodyless ? 1 : rondo_write(conn->stream, data);
+    if (result < 0) return result;
+    if (result == 0) conn->flags |= RONDO__CONN_FULL;
+    if (!response->bodyless) response->sent += data.len;
+    response->left -= data.len;
+    return result;
+}
+
 int rondo__http_response_file(rondo_http_response *response, int fd, uint64_t offset, uint64_t len,
                               bool own_fd) {
     int result = rondo__http_response_piece(response, fd, offset, len, own_fd);

@@ -59,6 +59,10 @@ int rondo__http_response_file(rondo_http_response *response, int fd, uint64_t of
 int rondo__http_response_piece(rondo_http_response *response, int fd, uint64_t offset, uint64_t len,
                                bool own_fd);
 
+/* What stands between such parts, few octets: whatever response_queue_bytes says, since the parts that are
+ * queued before it are not in memory. */
+int rondo__http_response_between(rondo_http_response *response, rondo_slice data);
+
 extern const rondo__kind rondo__response_kind;
 
 /* The connection, if there still is one that takes data. Not for a response that has been ended. */

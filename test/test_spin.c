@@ -121,6 +121,7 @@ static void complete(stage *it, uint64_t since_ns, uint64_t done_ns, uint32_t th
                      .loop = it->loop,
                      .pool = it->pool};
     rondo__list_init(&job.link);
+    rondo__job_hold(&job); /* as one that was submitted does */
     CHECK(rondo__pool_push_done(it->pool, &job, thread_lag_ns));
     CHECK_INT(atomic_load(&it->pool->thread_lag_ns), thread_lag_ns);
     atomic_store(&it->pool->done_ns, done_ns);

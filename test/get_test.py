@@ -65,6 +65,7 @@ class Server:
 
     def __exit__(self, *_):
         self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join(LIMIT_S)  # or it would accept for whoever gets the number of this descriptor next
         self.listener.close()
 
 

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "loop/assert.h"
+#include "loop/attach.h"
 #include "loop/emit.h"
 #include "loop/memory.h"
-#include "loop/wake.h"
 
 /* Parts and paths that were copied follow it. */
 typedef struct fs_request {

@@ -7,6 +7,8 @@
 #ifndef RONDO__DOOR_H
 #define RONDO__DOOR_H
 
+#include "loop/list.h"
+
 #include <rondo/base.h>
 
 /* Any user callback, cast back to its type by the thunk of its event. */
@@ -31,7 +33,6 @@ void rondo__door(rondo_loop *loop, rondo_handle *handle, const rondo__event *eve
 /* Something with bytes gathered that must leave after the current callback. Queued once however
  * often it is asked for; flush() must not call user functions. Flushes that are asked for while
  * the loop is corked wait until it is uncorked. */
-#include "loop/list.h"
 typedef struct rondo__flush {
     rondo__list link;
     void (*flush)(struct rondo__flush *flush);

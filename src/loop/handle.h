@@ -11,6 +11,7 @@
 #include <rondo/handle.h>
 
 #include "loop/assert.h"
+#include "loop/attach.h"
 #include "loop/door.h"
 #include "loop/list.h"
 #include "loop/wake.h"
@@ -150,7 +151,7 @@ extern _Thread_local rondo_loop *rondo__here __attribute__((tls_model("initial-e
 
 #define RONDO__LOOP_MAGIC 0x52ad1009u
 
-/* The first fields of every rondo_loop: for the check below, and what wake.h calls its parts. */
+/* The first fields of every rondo_loop: for the check below, and what attach.h calls its parts. */
 typedef struct rondo__loop_front {
     uint32_t magic;
     bool running;        /* rondo_loop_run() is at work */

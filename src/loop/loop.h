@@ -21,6 +21,7 @@
 #include "loop/io.h"
 #include "loop/queue.h"
 #include "loop/signals.h"
+#include "loop/spin.h"
 #include "loop/wake.h"
 
 /* Freed handles whose memory is kept a while, so that a use after `close` finds a dead handle with

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <sys/types.h>
 
+#include "loop/attach.h"
 #include "loop/handle.h"
 #include "loop/io.h"
 #include "loop/memory.h"
-#include "loop/wake.h"
 
 #define RONDO__RECEIVE_BYTES ((size_t)64 * 1024)
 #define RONDO__BLOCK_BYTES ((size_t)16 * 1024) /* with its header */

@@ -2,7 +2,7 @@
  *
  * Between accepted and handed out: connections whose transport shakes hands first. Nobody has seen
  * them yet, so they close with the server, and one that fails, or finds nobody listening any more, is
- * dropped.
+ * dropped; a browser that spoke plain HTTP to TLS hears why.
  */
 #include "loop/memory.h"
 #include "net/duplex.h"

@@ -225,14 +225,6 @@ static int need_rights(rondo_stream *stream) {
 
 /* ---- the calls ---- */
 
-/* The place of the next byte to be written. A file counts for less than it is in `queued`. */
-static uint64_t place_of_next(const rondo_stream *stream) {
-    uint64_t place = stream->bytes_out;
-    const rondo__segment *segment = stream->out ? stream->out->first : NULL;
-    for (; segment; segment = segment->next) place += segment->left;
-    return place;
-}
-
 static void unqueue(rights *self, passed *it, passed *before) {
     if (before)
         before->next = NULL;
@@ -251,7 +243,7 @@ static int write_with(rondo_stream *stream, rondo_slice data, int fd) {
         rondo__socket_close(fd);
         return RONDO_ENOMEM;
     }
-    *it = (passed){.at = place_of_next(stream), .fd = fd};
+    *it = (passed){.at = rondo__stream_will_have_sent(stream), .fd = fd};
     if (before)
         before->next = it;
     else

@@ -14,8 +14,6 @@
 #include "loop/memory.h"
 #include "threadpool/thread.h"
 
-#define MAX_THREADS 1024
-
 /* ---- life ---- */
 
 bool rondo__crew_is_elsewhere(const rondo__crew *crew) { return crew->forks != rondo__forks(); }
@@ -100,7 +98,7 @@ static rondo_lane *find(rondo__crew *crew, const char *name) {
 int rondo_lane_new(rondo_loop *loop, const char *name, unsigned threads, size_t queue_bound,
                    rondo_lane **ret_lane) {
     RONDO_ASSERT(ret_lane);
-    if (!name || !*name || threads == 0 || threads > MAX_THREADS || queue_bound == 0)
+    if (!name || !*name || threads == 0 || threads > RONDO__THREADS_MOST || queue_bound == 0)
         return RONDO_EINVAL;
     rondo__pool *pool = rondo__pool_get(loop);
     if (!pool) return RONDO_ENOMEM;
@@ -126,7 +124,7 @@ static rondo_lane *built_in(rondo_loop *loop, unsigned index, const char *name, 
     if (!pool) return NULL;
     if (pool->built_in[index]) return pool->built_in[index];
     if (threads == 0) threads = rondo__thread_cores();
-    if (threads > MAX_THREADS) threads = MAX_THREADS;
+    if (threads > RONDO__THREADS_MOST) threads = RONDO__THREADS_MOST;
     rondo__crew *crew = pool->crew;
     bool elsewhere = rondo__crew_is_elsewhere(crew); /* where its lock may be held for ever, ... */
     if (!elsewhere) pthread_mutex_lock(&crew->lock);

@@ -13,7 +13,6 @@
 #include "loop/memory.h"
 #include "threadpool/thread.h"
 
-#define MAX_THREADS 1024
 #define IDLE_MS 10000
 #define SPIN_US 20
 #define SPIN_US_MOST 1000
@@ -159,7 +158,7 @@ void rondo__lane_free(rondo_lane *lane) {
 
 int rondo_lane_resize(rondo_lane *lane, unsigned threads, size_t queue_bound) {
     CHECK_LANE(lane);
-    if (threads == 0 || threads > MAX_THREADS || queue_bound == 0) return RONDO_EINVAL;
+    if (threads == 0 || threads > RONDO__THREADS_MOST || queue_bound == 0) return RONDO_EINVAL;
     if (rondo__crew_is_elsewhere(lane->crew)) return RONDO_ENOTSUP;
     pthread_mutex_lock(&lane->lock);
     bool fewer = threads < lane->limit;

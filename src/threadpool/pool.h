@@ -20,8 +20,10 @@
 #include <pthread.h>
 
 #include "loop/alarm.h"
+#include "loop/attach.h"
 #include "loop/clock.h"
 #include "loop/handle.h"
+#include "loop/spin.h"
 #include "loop/wake.h"
 #include "threadpool/job.h"
 
@@ -100,7 +102,9 @@ struct rondo__crew {
 };
 
 #define RONDO__LANE_MAGIC 0x52ad100au
-/* Threads of a lane that may be with abandoned jobs. */
+/* Threads of a lane. */
+#define RONDO__THREADS_MOST 1024
+/* Of those that may be with abandoned jobs. */
 #define RONDO__LOST_MAX 64
 
 /* A thread of a lane, on its own stack. Guarded by the lane's lock. */

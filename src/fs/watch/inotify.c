@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "fs/watch/watch.h"
+#include "loop/attach.h"
 #include "loop/memory.h"
 #include "loop/retry.h"
-#include "loop/wake.h"
 
 #define READ_BYTES 16384
 #define READS_PER_TURN 4

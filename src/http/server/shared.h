@@ -12,7 +12,7 @@
 
 #include "http/parser.h"
 #include "loop/alarm.h"
-#include "loop/wake.h"
+#include "loop/attach.h"
 
 /* How many of each are kept when they are free. A response goes back in the closing phase only, so
  * as many are out as are answered in one turn; a request goes back at once. */

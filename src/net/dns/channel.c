@@ -21,12 +21,12 @@
 #include <sys/time.h>
 
 #include "loop/alarm.h"
+#include "loop/attach.h"
 #include "loop/door.h"
 #include "loop/handle.h"
 #include "loop/io.h"
 #include "loop/memory.h"
 #include "loop/sigpipe.h"
-#include "loop/wake.h"
 #include "net/address.h"
 #include "net/dns/servers.h"
 

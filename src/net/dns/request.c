@@ -7,8 +7,8 @@
 
 #include <string.h>
 
+#include "loop/attach.h"
 #include "loop/memory.h"
-#include "loop/wake.h"
 
 #define MAGIC 0x52ad100du
 

@@ -338,7 +338,7 @@ TEST(pausing_at_every_message_of_a_stream_loses_none) {
         CHECK_INT(rondo_websocket_on_message(socket, pause_at, NULL), 0);
         size_t sent = 0;
         for (int i = 0; i < 300; i++) {
-            char want[16];
+            char want[24];
             snprintf(want, sizeof want, "text:p%d", i);
             for (int turn = 0; turn < 40 && trace_size == 0; turn++) {
                 size_t more = all.len - sent < size ? all.len - sent : size;

@@ -13,15 +13,16 @@
 #include <stdatomic.h>
 
 typedef struct rondo__inbox {
-    rondo__source async_source;
-    rondo__source post_source;
+    /* What other threads write comes first: see struct rondo_loop. */
     _Atomic(struct rondo_async *) asyncs; /* sent, newest first */
     _Atomic(struct rondo__post *) posts;  /* posted, newest first */
-    rondo__list async_ready;              /* sent, oldest first; loop thread */
-    struct rondo__post *post_first;       /* oldest first; loop thread */
-    struct rondo__post *post_last;
-    atomic_size_t post_count; /* posted, or just about to be, and not yet run */
+    atomic_size_t post_count;             /* posted, or just about to be, and not yet run */
     atomic_size_t post_limit;
+    rondo__source async_source; /* from here on the loop thread's */
+    rondo__source post_source;
+    rondo__list async_ready;        /* sent, oldest first */
+    struct rondo__post *post_first; /* oldest first */
+    struct rondo__post *post_last;
     uint64_t post_turn;    /* the turn that post_left speaks of */
     uint32_t post_left;    /* of its budget */
     rondo__task post_more; /* goes on in the pending phase after the budget was used up */

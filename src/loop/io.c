@@ -138,14 +138,21 @@ static void on_sleep_over(struct ev_loop *ev, ev_timer *watcher, int events) {
     loop->ev_parts->sleep_ns = UINT64_MAX; /* it has stopped itself */
 }
 
+/* The sources are drained at the end of the phase, whatever this says. */
 static void on_wake(rondo_loop *loop, rondo__io *io, int events) {
+    (void)io, (void)events;
+    loop->wake_unread = true;
+}
+
+/* Not before it is looked at again: whoever woke the loop is answered first. Nobody writes to it while the loop is
+ * awake, but for one that was just about to. EAGAIN is fine, somebody was faster; after any other failure
+ * it is still readable, and ends the next sleep. */
+static void read_wake(rondo_loop *loop) {
     uint64_t count;
     ssize_t got;
-    (void)io, (void)events;
-    /* The sources are drained at the end of the phase, whatever this says. EAGAIN is fine, somebody
-     * was faster; after any other failure the eventfd is still readable, and ends the next sleep. */
     RONDO__RETRY(got, read(loop->wake_fd, &count, sizeof count));
     (void)got;
+    loop->wake_unread = false;
 }
 
 int rondo__poll_init(rondo_loop *loop) {
@@ -222,6 +229,7 @@ static void spin(rondo_loop *loop, uint64_t before_ns, uint64_t timeout_ns) {
 }
 
 void rondo__poll_wait(rondo_loop *loop, uint64_t timeout_ns) {
+    if (loop->wake_unread) read_wake(loop);
     uint64_t before_ns = rondo__clock_ns();
     loop->waits_since_ns = before_ns;
     if (RONDO__UNLIKELY(loop->spin_ns > 0) && timeout_ns > 0) spin(loop, before_ns, timeout_ns);

@@ -30,13 +30,23 @@ static void init_lists(rondo_loop *loop) {
     rondo__wheel_init(&loop->wheel, loop->now_ns);
 }
 
+/* On a boundary of cache lines, whatever the allocator in use gives. */
+static rondo_loop *new_aligned(void) {
+    void *block = rondo__zalloc(sizeof(rondo_loop) + RONDO__CACHE_LINE - 1);
+    if (!block) return NULL;
+    rondo_loop *loop = (rondo_loop *)(((uintptr_t)block + RONDO__CACHE_LINE - 1) &
+                                      ~(uintptr_t)(RONDO__CACHE_LINE - 1));
+    loop->block = block;
+    return loop;
+}
+
 rondo_loop *rondo_loop_new_at(const char *site) {
     static const uint32_t defaults[] = {
 #define DEFAULT(name, value, what) [RONDO_BUDGET_##name] = (value),
         RONDO_BUDGETS(DEFAULT)
 #undef DEFAULT
     };
-    rondo_loop *loop = rondo__zalloc(sizeof *loop);
+    rondo_loop *loop = new_aligned();
     if (!loop) return NULL;
     rondo__memory_pin(+1);
     loop->front.magic = RONDO__LOOP_MAGIC;
@@ -116,7 +126,7 @@ void rondo_loop_free(rondo_loop *loop) {
         rondo__free(loop->quarantine[i]);
     }
     *(volatile uint32_t *)&loop->front.magic = RONDO__MAGIC_DEAD;
-    rondo__free(loop);
+    rondo__free(loop->block);
     rondo__memory_pin(-1);
 }
 

@@ -27,6 +27,7 @@
 /* Freed handles whose memory is kept a while, so that a use after `close` finds a dead handle with
  * its name on it instead of somebody else's memory. */
 #define RONDO__QUARANTINE 64
+#define RONDO__CACHE_LINE 64
 
 typedef struct rondo__observer {
     rondo__list link;
@@ -77,16 +78,21 @@ struct rondo_loop {
     struct rondo__ev *ev_parts; /* watchers of our own, made in poll.c */
     rondo_run_mode mode;        /* of this run */
     uint64_t run_callbacks;     /* callbacks when it began */
-    atomic_bool stop;
-    /* ---- waking ---- */
+    /* ---- what other threads write ----
+     * All on one cache line: each that is written here and there travels between two processors twice for each
+     * wake-up, and that is what a wake-up costs besides its system calls. */
+    _Alignas(RONDO__CACHE_LINE) atomic_bool stop;
     atomic_bool asleep;
     atomic_bool woken;
+    bool wake_unread;   /* the eventfd has been written to, as far as the loop knows */
     atomic_uint guests; /* threads inside rondo_loop_post() and rondo_loop_stop() */
-    uint32_t spin_ns;   /* see rondo__loop_set_spin() */
+    int wake_fd;
+    rondo__inbox inbox; /* asyncs, posts */
+    /* ---- waking ---- */
+    uint32_t spin_ns; /* see rondo__loop_set_spin() */
     rondo__spin_record spins;
     uint64_t waits_since_ns; /* real time; and when that was over: */
     uint64_t waited_until_ns;
-    int wake_fd;
     rondo__io wake_io;
     rondo__list sources;
     rondo__list at_free;
@@ -98,14 +104,14 @@ struct rondo_loop {
     uint64_t run_asleep_ns; /* metrics.asleep_ns when the run began */
     rondo_uncaught_cb uncaught;
     void *uncaught_arg;
-    /* ---- asyncs, posts, signals ---- */
-    rondo__inbox inbox;
+    /* ---- signals ---- */
     rondo__signals signals;
     rondo_handle *quarantine[RONDO__QUARANTINE];
     unsigned quarantine_at;
     const char *site;
     void *data;
-    pid_t pid; /* of the process that made it: see rondo_loop_run() */
+    void *block; /* what was allocated for it, see loop.c */
+    pid_t pid;   /* of the process that made it: see rondo_loop_run() */
 };
 
 /* alarm.c: the usual case of rondo__alarm_set(), an armed alarm that is pushed ahead: two stores.

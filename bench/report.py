@@ -1,5 +1,6 @@
 """What the benchmarks of several models have in common: medians, ratios, the head, the page they go to."""
 
+import contextlib
 import json
 import os
 import platform
@@ -58,6 +59,43 @@ def busy_share(seconds=1.0):
     return 1 - (after[1] - before[1]) / max(1, after[0] - before[0])
 
 
+class Awake:
+    """Processors that have nothing to do look for work instead of sleeping: what a wake-up costs is then the kernel's and the program's, not
+    the machine's (a virtual one may take 50 us to be back, or more while its host is busy). The kernel takes the request back when
+    the file is closed, so at the latest when this process ends (its documentation: "PM Quality Of Service Interface")."""
+
+    LATENCY = "/dev/cpu_dma_latency"
+
+    def __init__(self):
+        self.file = None
+        self.begin()
+
+    def __bool__(self):
+        return self.file is not None
+
+    def begin(self):
+        try:
+            self.file = open(self.LATENCY, "wb", buffering=0)
+            self.file.write(bytes(4))  # microseconds that it may take them to be back
+        except OSError:  # it is root's, and not there without a driver
+            self.end()
+
+    def end(self):
+        if self.file:
+            self.file.close()
+        self.file = None
+
+    @contextlib.contextmanager
+    def but_not_now(self):
+        was_awake = bool(self)
+        self.end()
+        try:
+            yield
+        finally:
+            if was_awake:
+                self.begin()
+
+
 def commit():
     """What bench/all began with: the tables that its parts write are no change of what they measure."""
     return os.environ.get("BENCH_COMMIT") or subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
@@ -74,10 +112,11 @@ class Machine:
             self.share = busy_share(3)
             waited += 3
         self.is_busy = self.share > QUIET
+        self.awake = Awake()
         self.date = time.strftime("%Y-%m-%d")
         self.commit = commit()
         self.head = (f"Rondo {self.commit}, {self.date}, {platform.platform()}, {len(CORES)} cores; "
-                     f"{self.share:.0%} busy before the start")
+                     f"{self.share:.0%} busy before the start; idle processors {'kept awake' if self.awake else 'may sleep'}")
 
     def tables(self, preliminary, lines):
         """The text of the tables, below their head."""

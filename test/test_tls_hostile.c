@@ -12,12 +12,30 @@
 /* ---- what is no TLS ---- */
 
 TEST(plain_http_is_told_apart) {
-    visit it;
-    start_visit(&it);
-    harness_send_str(it.fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    run_turns(it.loop, 3);
-    CHECK_TRACE("server:ETLS(the peer speaks HTTP without TLS)");
-    end_visit(&it);
+    static const char *const methods[] = {"GET",     "PUT",   "POST",  "CONNECT", "DELETE",
+                                          "OPTIONS", "PATCH", "QUERY", "A"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        visit it;
+        start_visit(&it);
+        harness_send_str(it.fd, methods[i]);
+        harness_send_str(it.fd, " / HTTP/1.1\r\nHost: x\r\n\r\n");
+        run_turns(it.loop, 3);
+        CHECK_TRACE("server:ETLS(the peer speaks HTTP without TLS)");
+        end_visit(&it);
+    }
+}
+
+TEST(other_letters_are_no_http) {
+    static const char *const others[] = {"SSH-2.0-x\r\n", "ehlo x\r\n", " GET /\r\n",
+                                         "GeT / HTTP/1.1\r\n\r\n"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        visit it;
+        start_visit(&it);
+        harness_send_str(it.fd, others[i]);
+        run_turns(it.loop, 3);
+        CHECK_TRACE("server:ETLS(wrong version number)");
+        end_visit(&it);
+    }
 }
 
 TEST(garbage_is_refused) {

@@ -90,6 +90,9 @@ static int tell_protocol(rondo__tls *tls, unsigned long error) {
         rondo__tls_say(tls, "%s", words ? words : "unknown reason");
         return reason == ERR_R_MALLOC_FAILURE ? RONDO_ENOMEM : RONDO_ETLS;
     }
+    if (reason == SSL_R_WRONG_VERSION_NUMBER && tls->state->role == RONDO_TLS_SERVER &&
+        tls->flags & RONDO__TLS_METHOD)
+        reason = SSL_R_HTTP_REQUEST;
     switch (reason) {
     case SSL_R_UNEXPECTED_EOF_WHILE_READING:
         rondo__tls_say(tls, tls->flags & RONDO__TLS_OPEN

@@ -151,14 +151,16 @@ enum {
     RONDO__TLS_OPEN = 1 << 1,    /* the handshake is done */
     RONDO__TLS_FAILED = 1 << 2,  /* nothing more can be said to the peer */
     RONDO__TLS_SAID_BYE = 1 << 3,
-    RONDO__TLS_AT_EOF = 1 << 4,     /* the socket is */
-    RONDO__TLS_DRY = 1 << 5,        /* OpenSSL has nothing complete: it wants more */
-    RONDO__TLS_LATER = 1 << 6,      /* read() has a result to give, `later` */
-    RONDO__TLS_DATA_DRY = 1 << 7,   /* the read before stopped because of that */
-    RONDO__TLS_HAS_SOCKET = 1 << 8, /* the link knows the descriptor */
-    RONDO__TLS_STARVED = 1 << 9,    /* a write waits for the rest of a message of the peer's */
-    RONDO__TLS_SAID_MORE = 1 << 10, /* something was written after the peer's close_notify */
-    RONDO__TLS_PLAIN_HTTP = 1 << 11 /* is what the peer speaks */
+    RONDO__TLS_AT_EOF = 1 << 4,      /* the socket is */
+    RONDO__TLS_DRY = 1 << 5,         /* OpenSSL has nothing complete: it wants more */
+    RONDO__TLS_LATER = 1 << 6,       /* read() has a result to give, `later` */
+    RONDO__TLS_DATA_DRY = 1 << 7,    /* the read before stopped because of that */
+    RONDO__TLS_HAS_SOCKET = 1 << 8,  /* the link knows the descriptor */
+    RONDO__TLS_STARVED = 1 << 9,     /* a write waits for the rest of a message of the peer's */
+    RONDO__TLS_SAID_MORE = 1 << 10,  /* something was written after the peer's close_notify */
+    RONDO__TLS_PLAIN_HTTP = 1 << 11, /* is what the peer speaks */
+    RONDO__TLS_HEARD = 1 << 12,      /* the peer has said something, */
+    RONDO__TLS_METHOD = 1 << 13      /* which began like a request of HTTP */
 };
 
 typedef struct rondo__tls {

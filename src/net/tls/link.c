@@ -137,6 +137,18 @@ static BIO_METHOD *method; /* for good: there is no moment at which nobody needs
 /* Not BIO_get_data(): that is the socket BIO's own. */
 static rondo__tls *tls_of(BIO *bio) { return (rondo__tls *)(void *)BIO_get_callback_arg(bio); }
 
+/* Five octets tell, the header of a record, for which OpenSSL asks first: it knows the methods GET, HEAD, POST, PUT and CONNECT. */
+static bool is_method(const char *data, int64_t len) {
+    for (int64_t i = 0; i < len && i < 5; i++)
+        if (data[i] < 'A' || data[i] > 'Z') return i > 0 && data[i] == ' ';
+    return true;
+}
+
+static void note_beginning(rondo__tls *tls, const char *data, int64_t len) {
+    if (len > 0 && is_method(data, len)) tls->flags |= RONDO__TLS_METHOD;
+    tls->flags |= RONDO__TLS_HEARD;
+}
+
 static int link_read(BIO *bio, char *buffer, int size) {
     rondo__tls *tls = tls_of(bio);
     if (BIO_get_ktls_recv(bio)) return BIO_meth_get_read(BIO_s_socket())(bio, buffer, size);
@@ -157,6 +169,7 @@ static int link_read(BIO *bio, char *buffer, int size) {
         return -1;
     }
     if (count == 0) tls->flags |= RONDO__TLS_AT_EOF;
+    if (RONDO__UNLIKELY(!(tls->flags & RONDO__TLS_HEARD))) note_beginning(tls, buffer, count);
     /* A short one has emptied the socket: asking again would be a call for nothing. */
     tls->may_read = (size_t)count < want ? 0 : tls->may_read - (size_t)count;
     return (int)count;

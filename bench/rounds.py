@@ -32,7 +32,7 @@ LEAST = 3    # rounds that are played whatever the time
 HURRY = 1.2  # times too late is when rows are cut to these
 
 # Seconds on a quiet machine of two cores, and what all of `make bench` may take.
-PARTS = {"count": 45, "count --peers": 30, "loop": 60, "pool": 45, "mem": 110, "net": 170, "fs": 100, "http": 380, "websocket": 75}
+PARTS = {"count": 45, "count --peers": 30, "loop": 60, "pool": 70, "mem": 110, "net": 170, "fs": 100, "http": 380, "websocket": 75}
 LIMIT = 18.5 * 60
 
 
